@@ -1,0 +1,16 @@
+"""The bundled agents: `heuristic` reads by rules, `random` guesses, `openai:MODEL` asks a language model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from supportbench import Agent, hookimpl
+from supportbench_agents.random_agent import RandomAgent
+
+supportbench_api = 1
+
+
+@hookimpl
+def supportbench_agents() -> Iterator[Agent]:
+    """Offer the agents."""
+    yield RandomAgent()

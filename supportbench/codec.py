@@ -1,0 +1,259 @@
+"""The one converter between values and JSON: strict in, faithful out.
+
+Nothing is coerced (`"7"` is no number, and neither is `true`), unknown keys are refused with a suggestion, and whatever
+is wrong comes back as one `DecodeError` that names every place. `decode(encode(value), type(value)) == value`.
+msgspec reads and writes the bytes; cattrs builds the values.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, Literal, TypeVar, get_args, get_origin
+
+import attrs
+import msgspec
+from cattrs import Converter
+from cattrs.cols import homogenous_tuple_structure_factory, is_mapping, mapping_structure_factory
+from cattrs.errors import (
+    AttributeValidationNote,
+    BaseValidationError,
+    ForbiddenExtraKeysError,
+    IterableValidationNote,
+)
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
+
+from supportbench.errors import DecodeError, Fault, did_you_mean
+from supportbench.models import Concept, Rubric, RubricComponent, Ticket
+from supportbench.models.fields import FieldError
+
+T = TypeVar("T")
+
+_JSON_NAMES: Final = {
+    dict: "an object",
+    list: "a list",
+    tuple: "a list",
+    str: "a string",
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+    type(None): "null",
+}
+# Keys of the file formats that are no Python identifiers.
+_RENAMED: Final[dict[type[Any], dict[str, str]]] = {Rubric: {"components": "component"}, RubricComponent: {"as_": "as"}}
+# A ticket's lists that may be null where nothing is known.
+_NULL_IS_EMPTY: Final = ("recent_events",)
+
+_Hook = Callable[[Any, Any], Any]
+
+
+class _WrongTypeError(TypeError):
+    """A JSON value of another type than the field has."""
+
+    def __init__(self, wanted: str, value: object) -> None:
+        super().__init__(f"expected {wanted}, got {_JSON_NAMES.get(type(value), type(value).__name__)}")
+
+
+def decode(data: bytes | str, kind: type[T]) -> T:
+    """Return the value of type `kind` that the JSON text describes.
+
+    Raises:
+        DecodeError: the bytes are no JSON, or do not describe such a value; nothing else is raised.
+    """
+    return structure(parse_json(data), kind)
+
+
+def parse_json(data: bytes | str) -> Any:
+    """Return the JSON text's value as dicts, lists, strings and numbers; raises `DecodeError` if it is none."""
+    try:
+        return msgspec.json.decode(data)
+    except RecursionError:
+        raise DecodeError([Fault("", "JSON nested too deeply")]) from None
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        raise DecodeError([Fault("", f"no valid JSON: {error}")]) from None
+
+
+def decode_toml(text: str, kind: type[T]) -> T:
+    """Return the value of type `kind` that the TOML text describes; raises `DecodeError` like `decode`."""
+    try:
+        data = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise DecodeError([Fault("", f"no valid TOML: {error}")]) from None
+    return structure(data, kind)
+
+
+def structure(data: object, kind: type[T]) -> T:
+    """Return the value of type `kind` that the dicts, lists and scalars mean; raises `DecodeError` like `decode`."""
+    try:
+        return _converter.structure(data, kind)
+    except (BaseValidationError, ForbiddenExtraKeysError, ValueError, TypeError, KeyError) as error:
+        raise DecodeError(_faults(error, "")) from None
+    except RecursionError:
+        raise DecodeError([Fault("", "nested too deeply")]) from None
+
+
+def encode(value: object) -> bytes:
+    """Return the value as compact JSON; floats are written shortest-exact, so that they read back bit for bit."""
+    return msgspec.json.encode(unstructure(value))
+
+
+def unstructure(value: object) -> Any:
+    """Return the value as dicts, lists and scalars that JSON has."""
+    return _converter.unstructure(value)
+
+
+def fingerprint(value: object) -> str:
+    """Return `sha256:` and the hash of the value's JSON with sorted keys: equal values have equal ones."""
+    canonical = msgspec.json.encode(unstructure(value), order="sorted")
+    return f"sha256:{hashlib.sha256(canonical).hexdigest()}"
+
+
+def json_schema(kind: type[Any]) -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of what `decode` accepts for `kind`."""
+    (schema,), definitions = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
+    for name, definition in definitions.items():
+        if definition.get("type") == "object" and "properties" in definition:
+            definitions[name] = {**definition, "additionalProperties": False}
+    return {**schema, "$defs": definitions}
+
+
+# -- strictness ---------------------------------------------------------------------------------------------------
+
+
+def _exact(wanted: type[Any], name: str) -> _Hook:
+    def structure_exactly(value: object, _: object) -> object:
+        if type(value) is not wanted:
+            raise _WrongTypeError(name, value)
+        return value
+
+    return structure_exactly
+
+
+def _structure_float(value: object, _: object) -> float | int:
+    if type(value) is not float and type(value) is not int:
+        raise _WrongTypeError("a number", value)
+    return value
+
+
+def _structure_literal(value: object, kind: Any) -> object:
+    allowed = get_args(kind)
+    for candidate in allowed:
+        if value == candidate and type(value) is type(candidate):
+            return value
+    if not isinstance(value, str):
+        raise _WrongTypeError("a string", value)
+    raise ValueError(f"not one of the allowed values. {did_you_mean(value, allowed)}")
+
+
+def _structure_concept(value: object, _: object) -> Concept:
+    if isinstance(value, str):
+        return Concept(phrases=(value,))
+    if not isinstance(value, list | tuple):
+        raise _WrongTypeError("a string or a list of strings", value)
+    for phrase in value:
+        if not isinstance(phrase, str):
+            raise _WrongTypeError("a string", phrase)
+    return Concept(phrases=tuple(value))
+
+
+def _is_literal(kind: Any) -> bool:
+    return get_origin(kind) is Literal
+
+
+def _is_list(kind: Any) -> bool:
+    return get_origin(kind) is tuple and get_args(kind)[1:] == (Ellipsis,)
+
+
+def _checked(wanted: str, accepted: type[Any] | tuple[type[Any], ...], hook: _Hook) -> _Hook:
+    """Return the hook behind a check of the JSON value's type, lest a string pass as a list of letters."""
+
+    def structure_checked(value: object, kind: Any) -> object:
+        if not isinstance(value, accepted):
+            raise _WrongTypeError(wanted, value)
+        return hook(value, kind)
+
+    return structure_checked
+
+
+def _list_hook(kind: Any, converter: Converter) -> _Hook:
+    return _checked("a list", (list, tuple), homogenous_tuple_structure_factory(kind, converter))
+
+
+def _object_hook(kind: Any, converter: Converter) -> _Hook:
+    return _checked("an object", Mapping, mapping_structure_factory(kind, converter, structure_to=dict))
+
+
+def _null_as_empty(hook: _Hook) -> _Hook:
+    return lambda value, kind: () if value is None else hook(value, kind)
+
+
+def _class_hook(kind: type[Any], converter: Converter) -> _Hook:
+    overrides = {name: override(rename=key) for name, key in _RENAMED.get(kind, {}).items()}
+    for name in _NULL_IS_EMPTY if issubclass(kind, Ticket) else ():
+        overrides[name] = override(struct_hook=_null_as_empty(converter.get_structure_hook(tuple[str, ...])))
+    return _checked("an object", Mapping, make_dict_structure_fn(kind, converter, **overrides))  # type: ignore[arg-type]
+
+
+def _class_to_dict(kind: type[Any], converter: Converter) -> Any:
+    overrides = {name: override(rename=key) for name, key in _RENAMED.get(kind, {}).items()}
+    return make_dict_unstructure_fn(kind, converter, **overrides)  # type: ignore[arg-type]
+
+
+def _new_converter() -> Converter:
+    converter = Converter(forbid_extra_keys=True, detailed_validation=True)
+    converter.register_structure_hook(str, _exact(str, "a string"))
+    converter.register_structure_hook(bool, _exact(bool, "a boolean"))
+    converter.register_structure_hook(int, _exact(int, "a whole number"))
+    converter.register_structure_hook(float, _structure_float)
+    converter.register_structure_hook_func(_is_literal, _structure_literal)
+    converter.register_structure_hook_factory(_is_list, _list_hook)
+    converter.register_structure_hook_factory(is_mapping, _object_hook)
+    converter.register_structure_hook_factory(attrs.has, _class_hook)
+    converter.register_structure_hook(Concept, _structure_concept)
+    converter.register_unstructure_hook_factory(attrs.has, _class_to_dict)
+    converter.register_unstructure_hook(Concept, lambda concept: list(concept.phrases))
+    return converter
+
+
+# -- what went wrong, where ---------------------------------------------------------------------------------------
+
+
+def _faults(error: BaseException, path: str) -> Iterator[Fault]:
+    if isinstance(error, DecodeError):
+        for fault in error.faults:
+            yield Fault(_join(path, fault.path), fault.message)
+    elif isinstance(error, BaseValidationError):
+        for inner in error.exceptions:
+            yield from _faults(inner, path + _place(inner))
+    elif isinstance(error, ForbiddenExtraKeysError):
+        renamed = _RENAMED.get(error.cl, {})
+        known = [renamed.get(field.name, field.name) for field in attrs.fields(error.cl)] if error.cl else []
+        for key in sorted(error.extra_fields):
+            yield Fault(_join(path, _shortened(key)), f"unknown key. {did_you_mean(key, known)}")
+    elif isinstance(error, FieldError):
+        yield Fault(_join(path, error.field), error.problem)
+    elif isinstance(error, KeyError):
+        yield Fault(path.removeprefix("."), "required, but missing")
+    else:
+        yield Fault(path.removeprefix("."), str(error) or type(error).__name__)
+
+
+def _place(error: BaseException) -> str:
+    for note in getattr(error, "__notes__", ()):
+        if isinstance(note, AttributeValidationNote):
+            return f".{note.name}"
+        if isinstance(note, IterableValidationNote):
+            return f"[{note.index}]" if isinstance(note.index, int) else f".{_shortened(str(note.index))}"
+    return ""
+
+
+def _join(path: str, key: str) -> str:
+    return f"{path}{'' if key.startswith('[') or not key else '.'}{key}".removeprefix(".")
+
+
+def _shortened(key: str) -> str:
+    return key if len(key) <= 80 else f"{key[:77]}..."
+
+
+_converter: Final = _new_converter()

@@ -1,0 +1,259 @@
+"""The environment: one session's episodes, one after another, as Gymnasium and OpenEnv have them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import attrs
+from frozendict import frozendict
+
+from supportbench import codec
+from supportbench.choosing import ChosenTask, TaskChooser
+from supportbench.errors import (
+    ActionError,
+    EpisodeBusyError,
+    EpisodeNotOpenError,
+    ResetError,
+    UnknownNameError,
+    did_you_mean,
+)
+from supportbench.grading import Grader, feedback_of
+from supportbench.models import (
+    Case,
+    Grade,
+    Rubric,
+    Submission,
+    SupportQueueAction,
+    SupportQueueObservation,
+    SupportQueueState,
+    Task,
+)
+from supportbench.protocol import ResetRequest
+from supportbench.registry import Registry
+from supportbench.rubrics import bind
+from supportbench.settings import DEFAULT_PROVIDER, Feedback
+
+
+class Graders:
+    """The graders of a registry's rubrics, each bound once, when a task first asks for it.
+
+    With an `override`, every task is graded by that rubric instead of its own.
+    """
+
+    def __init__(self, registry: Registry, override: Rubric | None = None) -> None:
+        self._registry = registry
+        self._override = None if override is None else Grader(bind(override, registry))
+        self._bound: dict[str, Grader] = {}
+
+    def for_task(self, task: Task) -> Grader:
+        """Return the grader of a task; raises `RubricError` or `UnknownNameError` when its rubric cannot be bound."""
+        if self._override is not None:
+            return self._override
+        grader = self._bound.get(task.rubric)
+        if grader is None:
+            try:
+                rubric = self._registry.rubrics[task.rubric]
+            except UnknownNameError as error:
+                raise UnknownNameError(f"Task {task.task_id!r} asks for rubric {task.rubric!r}. {error}") from None
+            grader = self._bound[task.rubric] = Grader(bind(rubric, self._registry))
+        return grader
+
+
+class SupportQueueEnvironment:
+    """Works through one task an episode, ticket by ticket.
+
+    `reset` and `step` either do all that they promise or raise and leave the state as it was. The same inputs give the
+    same episode, bit for bit (but for an `episode_id` that was not given, and for the order in which a session without
+    any choice walks through a split).
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        *,
+        graders: Graders | None = None,
+        provider: str = DEFAULT_PROVIDER,
+        feedback: Feedback = "scores",
+    ) -> None:
+        self._chooser = TaskChooser(registry, provider)
+        self._graders = graders or Graders(registry)
+        self._feedback = feedback
+        self._position = 0
+        self._busy = False
+        self._state = SupportQueueState()
+        self._open: _OpenTask | None = None
+        self._last_grade: Grade | None = None
+
+    @property
+    def state(self) -> SupportQueueState:
+        """Where the episode stands; before the first reset, an empty state."""
+        return self._state
+
+    @property
+    def chosen(self) -> ChosenTask | None:
+        """The task of the episode, with its answer keys: for evaluators, never for agents."""
+        return None if self._open is None else self._open.chosen
+
+    @property
+    def grader(self) -> Grader | None:
+        """The grader of the episode's task."""
+        return None if self._open is None else self._open.grader
+
+    @property
+    def last_grade(self) -> Grade | None:
+        """The whole grade of the last step, whatever the feedback level: for evaluators, never for agents."""
+        return self._last_grade
+
+    async def reset(
+        self,
+        *,
+        seed: int | None = None,
+        episode_id: str | None = None,
+        provider: str | None = None,
+        task_id: str | None = None,
+        split: str | None = None,
+        index: int | None = None,
+        **unknown: object,
+    ) -> SupportQueueObservation:
+        """Begin an episode and return its first observation (`TaskChooser.choose` says which task it is).
+
+        Raises:
+            ResetError: an argument is unknown, impossible or contradicts another.
+            EpisodeBusyError: a step is under way.
+        """
+        for key in unknown:
+            raise ResetError(f"There is no reset argument {key!r}. {did_you_mean(key, _RESET_KEYS)}")
+        try:
+            request = ResetRequest(
+                seed=seed, episode_id=episode_id, provider=provider, task_id=task_id, split=split, index=index
+            )
+        except ValueError as error:
+            raise ResetError(f"The reset argument {error}.") from error
+        self._refuse_when_busy()
+        chosen = self._chooser.choose(request, self._position)
+        opened = _OpenTask(chosen, self._graders.for_task(chosen.task))
+        if task_id is None and index is None and seed is None:
+            self._position += 1
+        self._open = opened
+        self._last_grade = None
+        self._state = SupportQueueState(
+            episode_id=episode_id or str(uuid.uuid4()),
+            seed=seed,
+            task=chosen.card,
+            total_tickets=len(chosen.task.cases),
+            rubric=opened.grader.rubric.rubric.name,
+        )
+        return self._observation(opened, reward=None, feedback=frozendict())
+
+    async def step(self, action: SupportQueueAction) -> SupportQueueObservation:
+        """Grade the action for the open ticket and return the next observation.
+
+        Raises:
+            EpisodeNotOpenError: before a reset, or after the episode is done.
+            ActionError: the task's taxonomy does not allow the priority, queue or disposition.
+            EpisodeBusyError: another step is under way.
+            GradingError: a grader is at fault; the ticket is still open, and the step may be tried again.
+        """
+        self._refuse_when_busy()
+        opened, state = self._open, self._state
+        if opened is None:
+            raise EpisodeNotOpenError("No episode is open: call reset first.")
+        if state.done:
+            raise EpisodeNotOpenError("The episode is done: call reset to begin another.")
+        opened.check(action)
+        case = opened.cases[state.current_index]
+        submission = Submission(task=opened.chosen.task, case=case, action=action, previous=state.action_history)
+        self._busy = True
+        try:
+            grade = await opened.grader.grade(submission)
+        finally:
+            self._busy = False
+        feedback = feedback_of(grade, self._feedback)
+        if self._feedback == "full":
+            feedback = {**feedback, "expected": codec.unstructure(case.answer_key)}
+        self._last_grade = grade
+        self._state = _advanced(state, action, grade, feedback)
+        return self._observation(opened, reward=grade.reward, feedback=feedback)
+
+    def _refuse_when_busy(self) -> None:
+        if self._busy:
+            raise EpisodeBusyError("A step of this episode is still being graded: wait for its answer.")
+
+    def _observation(
+        self, opened: _OpenTask, *, reward: float | None, feedback: Mapping[str, Any]
+    ) -> SupportQueueObservation:
+        state, task = self._state, opened.chosen.task
+        return SupportQueueObservation(
+            task_id=task.task_id,
+            task_title=task.title,
+            difficulty=task.difficulty,
+            instructions=task.instructions,
+            current_index=state.current_index,
+            total_tickets=state.total_tickets,
+            ticket=None if state.done else opened.cases[state.current_index].ticket,
+            allowed_priorities=task.taxonomy.priorities,
+            allowed_queues=task.taxonomy.queues,
+            allowed_dispositions=task.taxonomy.dispositions,
+            scoring_weights=opened.scoring_weights,
+            last_feedback=feedback,
+            reward=reward,
+            cumulative_reward=state.cumulative_reward,
+            done=state.done,
+            info={"episode_id": state.episode_id},
+        )
+
+
+@lru_cache(maxsize=4096)
+def task_fingerprint(task: Task) -> str:
+    """Return the hash of all of a task, answer keys included: for results, never for agents, who could test guesses."""
+    return codec.fingerprint(task)
+
+
+class _OpenTask:
+    """The task of an open episode, with what never changes in it looked up once."""
+
+    __slots__ = ("_allowed", "cases", "chosen", "grader", "scoring_weights")
+
+    def __init__(self, chosen: ChosenTask, grader: Grader) -> None:
+        self.chosen = chosen
+        self.grader = grader
+        self.cases: tuple[Case, ...] = chosen.task.cases
+        self.scoring_weights = grader.rubric.scoring_weights
+        taxonomy = chosen.task.taxonomy
+        self._allowed = (
+            ("priority", taxonomy.priorities),
+            ("queue", taxonomy.queues),
+            ("disposition", taxonomy.dispositions),
+        )
+
+    def check(self, action: SupportQueueAction) -> None:
+        """Raise `ActionError` for a value that the task's taxonomy does not allow."""
+        for name, allowed in self._allowed:
+            value = getattr(action, name)
+            if value not in allowed:
+                shown = value if len(value) <= 80 else f"{value[:77]}..."
+                raise ActionError(f"{name}: {shown!r} is not allowed in this task. {did_you_mean(value, allowed)}")
+
+
+def _advanced(
+    state: SupportQueueState, action: SupportQueueAction, grade: Grade, feedback: Mapping[str, Any]
+) -> SupportQueueState:
+    steps = state.step_count + 1
+    cumulative = state.cumulative_reward + grade.reward
+    return attrs.evolve(
+        state,
+        step_count=steps,
+        current_index=state.current_index + 1,
+        done=state.current_index + 1 == state.total_tickets,
+        cumulative_reward=cumulative,
+        average_reward=cumulative / steps,
+        processed_ticket_ids=(*state.processed_ticket_ids, grade.ticket_id),
+        action_history=(*state.action_history, action),
+        grading_history=(*state.grading_history, feedback),
+    )
+
+
+_RESET_KEYS = [field.name for field in attrs.fields(ResetRequest)]

@@ -1,0 +1,204 @@
+"""Every error that supportbench raises on purpose, and the boundary around plugin code.
+
+SupportbenchError
+├── SettingsError            a setting or environment variable has an impossible value
+├── DecodeError              bytes or objects from outside do not have the promised shape
+├── UnknownNameError         nothing is registered or offered under that name
+├── RubricError              a rubric does not fit together
+├── EpisodeError             the environment refuses a call; its state is as it was before
+│   ├── ResetError           reset: unknown or contradicting task, split, index, key
+│   ├── ActionError          step: the task's taxonomy does not allow a value
+│   ├── EpisodeNotOpenError  step: before reset, or after the episode is done
+│   └── EpisodeBusyError     step or reset: another call of this episode is under way
+├── RunError                 an evaluation cannot start, or cannot be written
+└── PluginError              somebody's plugin is at fault; the message says whose
+    ├── PluginLoadError      one or more plugins did not load
+    └── PluginCallError      a plugin raised while it was at work
+        ├── ProviderError    a task provider
+        ├── GradingError     a grading component or safety check
+        ├── AgentError       an agent
+        └── HookError        a hook
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from types import TracebackType
+
+import attrs
+
+
+class SupportbenchError(Exception):
+    """Base of everything that supportbench raises on purpose; the message tells the next move."""
+
+
+class SettingsError(SupportbenchError):
+    """A setting or environment variable has an impossible value."""
+
+
+@attrs.frozen
+class Fault:
+    """One thing wrong with decoded data: where (`data.priority`, empty for the whole) and what."""
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}" if self.path else self.message
+
+
+class DecodeError(SupportbenchError):
+    """Data from outside does not have the promised shape; `faults` lists everything that is wrong with it.
+
+    The message never repeats the refused input, so that a large one cannot amplify.
+    """
+
+    def __init__(self, faults: Iterable[Fault]) -> None:
+        self.faults = tuple(faults)
+        more = len(self.faults) - 1
+        super().__init__(f"{self.faults[0]}" + (f" (and {more} more)" if more else ""))
+
+    def __reduce__(self) -> tuple[type[DecodeError], tuple[tuple[Fault, ...]]]:
+        return type(self), (self.faults,)
+
+
+class UnknownNameError(SupportbenchError):
+    """Nothing is offered under that name; the message suggests the nearest and lists the known ones."""
+
+
+class RubricError(SupportbenchError):
+    """A rubric does not fit together, or does not fit what is installed."""
+
+
+class EpisodeError(SupportbenchError):
+    """The environment refuses a call; its state is as it was before."""
+
+
+class ResetError(EpisodeError):
+    """A reset asks for something unknown or contradictory."""
+
+
+class ActionError(EpisodeError):
+    """An action has a value that the task's taxonomy does not allow."""
+
+
+class EpisodeNotOpenError(EpisodeError):
+    """A step before the first reset, or after the episode is done."""
+
+
+class EpisodeBusyError(EpisodeError):
+    """Another call of the same episode is still under way."""
+
+
+class RunError(SupportbenchError):
+    """An evaluation cannot start as asked, or cannot be written."""
+
+
+class PluginError(SupportbenchError):
+    """Somebody's plugin is at fault; the message says whose."""
+
+
+@attrs.frozen
+class PluginFailure:
+    """Why one plugin did not load: its entry-point name, its distribution (`name version`) and the reason."""
+
+    plugin: str
+    distribution: str
+    reason: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.plugin} (from {self.distribution}): {self.reason}\n    to go on without it: --block {self.plugin}"
+        )
+
+
+class PluginLoadError(PluginError):
+    """One or more plugins did not load; `failures` has them all."""
+
+    def __init__(self, failures: Iterable[PluginFailure]) -> None:
+        self.failures = tuple(failures)
+        count = len(self.failures)
+        noun = "plugin failure" if count == 1 else "plugin failures"
+        names = ",".join(dict.fromkeys(failure.plugin for failure in self.failures))
+        super().__init__(
+            f"{count} {noun}; a benchmark that lost a plugin measures something else, so nothing was run.\n"
+            + "\n".join(f"  {failure}" for failure in self.failures)
+            + f"\nOr for all commands: SUPPORTBENCH_BLOCK={names}"
+        )
+
+    def __reduce__(self) -> tuple[type[PluginLoadError], tuple[tuple[PluginFailure, ...]]]:
+        return type(self), (self.failures,)
+
+
+class PluginCallError(PluginError):
+    """A plugin raised while it was at work.
+
+    The message names the plugin, what it was doing and the exception's type, not its text: graders and providers see
+    answer keys, and this message reaches agents. The text is in `__cause__` and, for the person at the machine, in
+    `detail`.
+    """
+
+    text_is_public = False
+
+    @property
+    def detail(self) -> str:
+        """The message with the original exception's text; for logs on the machine that runs the plugin."""
+        cause = self.__cause__
+        return str(self) if cause is None or self.text_is_public else f"{self} ({type(cause).__name__}: {cause})"
+
+
+class ProviderError(PluginCallError):
+    """A task provider raised."""
+
+
+class GradingError(PluginCallError):
+    """A grading component or safety check raised, or answered with something that is no score or finding."""
+
+
+class AgentError(PluginCallError):
+    """An agent raised, or answered with something that is no action. Agents see no answer key: the text is shown."""
+
+    text_is_public = True
+
+
+class HookError(PluginCallError):
+    """A hook raised, or gave something that it may not give."""
+
+
+class boundary:  # noqa: N801 - reads as the statement that it is: `with boundary(GradingError, …):`
+    """Turn whatever plugin code raises into a typed error that names the plugin and what it was doing.
+
+    `with boundary(GradingError, "component 'fuzzy' of plugin 'acme'", "ticket 'A-1'"): …`. An error of that very type
+    passes as it is, so that a plugin can raise one with words of its own; so do cancellation and Ctrl-C. A plugin's
+    `sys.exit` is an error like any other: no plugin ends the process.
+    """
+
+    __slots__ = ("_error", "_subject", "_who")
+
+    def __init__(self, error: type[PluginCallError], who: str, subject: str = "") -> None:
+        self._error = error
+        self._who = who
+        self._subject = subject
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if exc is None or isinstance(exc, self._error) or not isinstance(exc, Exception | SystemExit):
+            return
+        what = f"{type(exc).__name__}: {exc}" if self._error.text_is_public else type(exc).__name__
+        at = f" at {self._subject}" if self._subject else ""
+        raise self._error(f"{self._who} failed{at}: {what}") from exc
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """Return a sentence that helps after a wrong name: the nearest known one, then all of them (at most twenty)."""
+    names = sorted(known)
+    near = difflib.get_close_matches(str(name)[:100], names, n=1, cutoff=0.6)
+    hint = f"Did you mean {near[0]!r}? " if near else ""
+    shown = ", ".join(repr(candidate) for candidate in names[:20]) or "none"
+    rest = f" and {len(names) - 20} more" if len(names) > 20 else ""
+    return f"{hint}Known: {shown}{rest}."

@@ -1,0 +1,234 @@
+"""One action in, one grade out: every component and check of a rubric is asked; the reward follows from the answers.
+
+The reward is `clamp(Σ weight·score + penalty, 0, 1)`, summed exactly (`math.fsum`), so that the order of components
+does not matter. A fault of a component or check is an error that names it, never a score of 0.
+
+Cost: linear in the components and in the text they read. A component that cannot suspend (its code has no `await`) is
+run where it stands, since concurrency could not change anything; the others run as concurrent tasks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dis
+import inspect
+import math
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import reduce
+from operator import add
+from typing import Any, Final
+
+import attrs
+from frozendict import frozendict
+
+from supportbench.errors import GradingError, boundary
+from supportbench.models import ComponentGrade, ComponentScore, Grade, SafetyFinding, Submission, Usage
+from supportbench.rubrics import BoundCheck, BoundComponent, BoundRubric
+from supportbench.settings import Feedback
+
+_WAITING: Final = "SEND"  # the instruction in every await, async for and async with (CPython 3.11 and later)
+
+
+class Grader:
+    """Grades submissions by one rubric. Stateless: one grader serves any number of episodes at once."""
+
+    def __init__(self, rubric: BoundRubric) -> None:
+        self.rubric = rubric
+        asked: list[tuple[str, Callable[[Submission], Awaitable[Any]], str]] = [
+            *((part.name, part.component.score, part.who) for part in rubric.components),
+            *((part.name, part.check.check, part.who) for part in rubric.checks),
+        ]
+        self._asked = tuple(
+            _Asked(place=place, call=call, who=who, suspends=_may_suspend(call))
+            for place, (_, call, who) in enumerate(asked)
+        )
+        self._inline = tuple(part for part in self._asked if not part.suspends)
+        self._waiting = tuple(part for part in self._asked if part.suspends)
+
+    async def grade(self, submission: Submission) -> Grade:
+        """Return the grade of one action.
+
+        Raises:
+            GradingError: a component or check is at fault, or none applies to this case; the message names it.
+        """
+        subject = f"ticket {submission.case.ticket.ticket_id!r} of task {submission.task.task_id!r}"
+        answers: list[Any] = [None] * len(self._asked)
+        for part in self._inline:
+            with boundary(GradingError, part.who, subject):
+                answers[part.place] = await part.call(submission)
+        if len(self._waiting) == 1:
+            await _ask(self._waiting[0], submission, subject, answers)
+        elif self._waiting:
+            await _ask_all(self._waiting, submission, subject, answers)
+        return self._graded(submission, answers, subject)
+
+    def _graded(self, submission: Submission, answers: Sequence[Any], subject: str) -> Grade:
+        components, checks = self.rubric.components, self.rubric.checks
+        scores = answers[: len(components)]
+        for part, score in zip(components, scores, strict=True):
+            if type(score) is not ComponentScore:
+                raise GradingError(f"{part.who} must return a ComponentScore, it returned {type(score).__name__}")
+        findings: list[SafetyFinding] = []
+        for check, found in zip(checks, answers[len(components) :], strict=True):
+            if found:
+                findings.extend(_checked_findings(check, found, submission.action.response, subject))
+        usages = [score.usage for score in scores if score.usage is not None]
+        return combine(
+            self.rubric,
+            scores,
+            findings,
+            ticket_id=submission.case.ticket.ticket_id,
+            usage=reduce(add, usages) if usages else None,
+        )
+
+
+def combine(
+    rubric: BoundRubric,
+    scores: Sequence[ComponentScore],
+    findings: Sequence[SafetyFinding] = (),
+    *,
+    ticket_id: str,
+    usage: Usage | None = None,
+) -> Grade:
+    """Return the grade that these scores (in the rubric's order) and findings come to; pure.
+
+    The weight of components that do not apply is shared among the others in proportion to theirs. The reward lies in
+    [0, 1] and never falls when a score rises.
+
+    Raises:
+        GradingError: no component applies, so that there is nothing to grade.
+    """
+    components = _weighed(rubric.components, scores)
+    if components is None:
+        raise GradingError(
+            f"No component of rubric {rubric.rubric.name!r} applies to ticket {ticket_id!r}: "
+            "its answer key expects nothing that the rubric grades"
+        )
+    contributions = [part.contribution for part in components.values()]
+    unsafe = any(finding.severity == "unsafe" for finding in findings)
+    safety = rubric.rubric.safety
+    penalty = 0.0
+    if unsafe:
+        penalty = 0.0 - (math.fsum(contributions) if safety.mode == "gate" else safety.penalty)
+    if rubric.rubric.reward == "binary":
+        full = all(part.score == 1.0 for part in components.values() if part.score is not None)
+        reward = 1.0 if full and not unsafe else 0.0
+    elif unsafe and safety.mode == "gate":
+        reward = 0.0
+    else:
+        reward = min(1.0, max(0.0, math.fsum((*contributions, penalty))))
+    return Grade(
+        ticket_id=ticket_id,
+        reward=reward,
+        components=components,
+        findings=tuple(findings),
+        penalty=penalty,
+        usage=usage,
+    )
+
+
+def feedback_of(grade: Grade, level: Feedback) -> Mapping[str, Any]:
+    """Return what an agent may see of its grade: nothing; scores and findings; or also notes and details.
+
+    Notes and details are a grader's own words and may say what was expected: they need the level `full`.
+    """
+    if level == "none":
+        return frozendict()
+    components: dict[str, dict[str, Any]] = {}
+    for name, part in grade.components.items():
+        components[name] = {"score": part.score, "weight": part.weight, "contribution": part.contribution}
+        if level == "full":
+            components[name].update(note=part.note, details=part.details)
+    return {
+        "ticket_id": grade.ticket_id,
+        "reward": grade.reward,
+        "components": components,
+        "findings": [_plain_finding(finding) for finding in grade.findings],
+        "penalty": grade.penalty,
+    }
+
+
+# -- asking -------------------------------------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class _Asked:
+    place: int
+    call: Callable[[Submission], Awaitable[Any]]
+    who: str
+    suspends: bool
+
+
+def _may_suspend(function: Callable[..., Any]) -> bool:
+    """Return whether a coroutine function can ever wait, that is, whether its code awaits; unknown counts as yes."""
+    code = getattr(getattr(function, "__func__", function), "__code__", None)
+    if not inspect.iscode(code):
+        return True
+    return any(instruction.opname == _WAITING for instruction in dis.get_instructions(code))
+
+
+async def _ask(part: _Asked, submission: Submission, subject: str, answers: list[Any]) -> None:
+    with boundary(GradingError, part.who, subject):
+        answers[part.place] = await part.call(submission)
+
+
+async def _ask_all(parts: Iterable[_Asked], submission: Submission, subject: str, answers: list[Any]) -> None:
+    """Ask all at once; the first fault cancels the others and is raised."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for part in parts:
+                group.create_task(_ask(part, submission, subject, answers))
+    except ExceptionGroup as faults:
+        raise faults.exceptions[0] from faults.exceptions[0].__cause__
+
+
+# -- weighing -----------------------------------------------------------------------------------------------------
+
+
+def _weighed(
+    components: Sequence[BoundComponent], scores: Sequence[ComponentScore]
+) -> Mapping[str, ComponentGrade] | None:
+    applicable = math.fsum(
+        part.weight for part, answer in zip(components, scores, strict=True) if answer.score is not None
+    )
+    share = 1.0 / applicable if applicable > 0.0 else 0.0
+    if abs(share - 1.0) < 1e-9:
+        share = 1.0
+    grades: dict[str, ComponentGrade] = {}
+    for part, answer in zip(components, scores, strict=True):
+        score, weight = answer.score, part.weight * share
+        grades[part.name] = ComponentGrade(
+            score=score,
+            weight=0.0 if score is None else weight,
+            contribution=0.0 if score is None else weight * score,
+            note=answer.note or ("does not apply" if score is None else ""),
+            details=answer.details,
+        )
+    return grades if applicable > 0.0 else None
+
+
+def _checked_findings(
+    check: BoundCheck, found: Iterable[SafetyFinding], response: str, subject: str
+) -> Iterable[SafetyFinding]:
+    with boundary(GradingError, check.who, subject):
+        for finding in found:
+            if type(finding) is not SafetyFinding:
+                raise GradingError(f"{check.who} must return SafetyFindings, it returned {type(finding).__name__}")
+            if not finding.start <= finding.end <= len(response):
+                raise GradingError(
+                    f"{check.who} found something at [{finding.start}, {finding.end}) of a reply of "
+                    f"{len(response)} characters"
+                )
+            yield attrs.evolve(finding, check=check.name, excerpt=response[finding.start : finding.end])
+
+
+def _plain_finding(finding: SafetyFinding) -> dict[str, Any]:
+    return {
+        "check": finding.check,
+        "rule": finding.rule,
+        "severity": finding.severity,
+        "start": finding.start,
+        "end": finding.end,
+        "excerpt": finding.excerpt,
+        "note": finding.note,
+    }

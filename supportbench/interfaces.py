@@ -1,0 +1,181 @@
+"""What a plugin can offer: the protocols of task providers, graders, checks, agents and executors.
+
+Any object with these members will do; nothing has to be inherited. Beyond what a protocol demands, components, checks
+and agents may have
+
+- `version`: a string, "0" where it is missing; change it exactly when the behaviour changes, since it is part of the
+  rubric's fingerprint and results of different fingerprints do not compare;
+- `data_fingerprint`: a string that identifies the rule data which decides the answers; it is fingerprinted too;
+- `Options`, an attrs class, and `configured(options)`, which returns the object to use with these options;
+- `async aclose()`, called once when everything is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Protocol, TypeAlias, runtime_checkable
+
+import attrs
+from attrs import field
+from frozendict import frozendict
+
+from supportbench.models import (
+    AgentReply,
+    ComponentScore,
+    Episode,
+    SafetyFinding,
+    Submission,
+    SupportQueueAction,
+    SupportQueueObservation,
+    Task,
+    Taxonomy,
+)
+
+
+@runtime_checkable
+class TaskProvider(Protocol):
+    """A source of tasks, by split and index. Every method answers in O(1); task ids are unique within the provider."""
+
+    @property
+    def name(self) -> str:
+        """The name that it is chosen by."""
+        ...
+
+    def splits(self) -> Sequence[str]:
+        """Return the names of the splits, such as `train` and `test`."""
+        ...
+
+    def num_tasks(self, split: str) -> int:
+        """Return how many tasks the split has; raises KeyError for an unknown split."""
+        ...
+
+    def task(self, split: str, index: int) -> Task:
+        """Return the task at `index`, counted from 0; raises KeyError for an unknown split, IndexError past the end."""
+        ...
+
+    def find(self, task_id: str) -> tuple[str, int] | None:
+        """Return (split, index) of the task with that id, or None."""
+        ...
+
+    def taxonomies(self) -> Sequence[Taxonomy]:
+        """Return every taxonomy that the provider's tasks use."""
+        ...
+
+
+class GradingComponent(Protocol):
+    """Scores one aspect of one action."""
+
+    @property
+    def name(self) -> str:
+        """The name that it is chosen by."""
+        ...
+
+    async def score(self, submission: Submission) -> ComponentScore:
+        """Return a score in [0, 1], or None as score when the aspect does not apply to this case.
+
+        To raise is a fault of the component, never a score of 0: the step fails and may be tried again.
+        """
+        ...
+
+
+class SafetyCheck(Protocol):
+    """Reads one reply for what must not be said to a customer."""
+
+    @property
+    def name(self) -> str:
+        """The name that it is chosen by."""
+        ...
+
+    async def check(self, submission: Submission) -> Iterable[SafetyFinding]:
+        """Return what was found in `submission.action.response`; nothing when the reply is clean."""
+        ...
+
+
+class Agent(Protocol):
+    """Turns an observation into an action.
+
+    An agent with memory or randomness also has `start_episode(seed)`, which returns the agent for that one episode;
+    the same seed must give the same behaviour.
+    """
+
+    @property
+    def name(self) -> str:
+        """The name that it is chosen by."""
+        ...
+
+    async def act(self, observation: SupportQueueObservation) -> SupportQueueAction | AgentReply:
+        """Return the action for the open ticket, with the usage that it took if the agent counts any."""
+        ...
+
+
+@attrs.frozen(kw_only=True)
+class EpisodeSpec:
+    """One episode to play: which task, which repeat, with which seed, and at most how many of its tickets."""
+
+    provider: str
+    split: str
+    index: int
+    task_id: str
+    repeat: int
+    seed: int
+    max_tickets: int | None = None
+
+
+PlayEpisode: TypeAlias = Callable[[EpisodeSpec], Awaitable[Episode]]
+
+
+class Executor(Protocol):
+    """Plays the episodes of a run, here or elsewhere."""
+
+    @property
+    def name(self) -> str:
+        """The name that it is chosen by."""
+        ...
+
+    def run(self, play: PlayEpisode, specs: Iterable[EpisodeSpec], *, concurrency: int) -> AsyncIterator[Episode]:
+        """Yield each episode as it ends, in any order, with at most `concurrency` under way at once."""
+        ...
+
+
+def _splits(values: Mapping[str, Iterable[Task]]) -> Mapping[str, tuple[Task, ...]]:
+    return frozendict({split: tuple(tasks) for split, tasks in values.items()})
+
+
+@attrs.frozen(kw_only=True)
+class StaticTasks:
+    """A provider of tasks that are all in memory, for packs that have a few: `splits={"test": (TASK, …)}`."""
+
+    name: str
+    _tasks: Mapping[str, tuple[Task, ...]] = field(alias="splits", converter=_splits)
+    _places: Mapping[str, tuple[str, int]] = field(init=False, repr=False, eq=False)
+
+    def __attrs_post_init__(self) -> None:
+        places: dict[str, tuple[str, int]] = {}
+        for split, tasks in self._tasks.items():
+            for index, task in enumerate(tasks):
+                if task.task_id in places:
+                    raise ValueError(f"task id {task.task_id!r} occurs twice among the tasks of {self.name!r}")
+                places[task.task_id] = (split, index)
+        object.__setattr__(self, "_places", frozendict(places))
+
+    def splits(self) -> Sequence[str]:
+        """Return the names of the splits, in the order given."""
+        return tuple(self._tasks)
+
+    def num_tasks(self, split: str) -> int:
+        """Return how many tasks the split has."""
+        return len(self._tasks[split])
+
+    def task(self, split: str, index: int) -> Task:
+        """Return the task at `index`, counted from 0."""
+        if index < 0:
+            raise IndexError(index)
+        return self._tasks[split][index]
+
+    def find(self, task_id: str) -> tuple[str, int] | None:
+        """Return (split, index) of the task with that id, or None."""
+        return self._places.get(task_id)
+
+    def taxonomies(self) -> Sequence[Taxonomy]:
+        """Return the taxonomies of the tasks, each once."""
+        return tuple(dict.fromkeys(task.taxonomy for tasks in self._tasks.values() for task in tasks))

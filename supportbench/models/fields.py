@@ -1,0 +1,148 @@
+"""Checks and conversions that the fields of the models share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import attrs
+from attrs.validators import deep_iterable
+from frozendict import frozendict
+
+_DEEPEST: Final = 64
+_INT64: Final = 1 << 63
+_EMPTY: Final[frozendict[str, Any]] = frozendict()
+
+
+class FieldError(ValueError):
+    """A field of a model may not have this value."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(field, problem)
+        self.field = field
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.field!r} {self.problem}"
+
+
+def text(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    """Text that can be written as UTF-8 (a lone surrogate cannot, and would break every file and wire after it)."""
+    if not isinstance(value, str):
+        raise FieldError(attribute.name, f"must be a string, not {type(value).__name__}")
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise FieldError(attribute.name, "must be valid Unicode, without lone surrogates") from None
+
+
+def name(instance: object, attribute: attrs.Attribute[Any], value: str) -> None:
+    """Text of 1 to 255 characters that is not blank."""
+    text(instance, attribute, value)
+    if not value.strip():
+        raise FieldError(attribute.name, "must not be empty")
+    if len(value) > 255:
+        raise FieldError(attribute.name, f"must have at most 255 characters, it has {len(value)}")
+
+
+def unit(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    """A number in [0, 1]; a boolean is no number, and neither is NaN."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise FieldError(attribute.name, f"must be a number, not {type(value).__name__}")
+    if not 0.0 <= value <= 1.0:
+        raise FieldError(attribute.name, f"must be in [0, 1], it is {value}")
+
+
+def count(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    """A whole number from 0 up."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise FieldError(attribute.name, f"must be a whole number, not {type(value).__name__}")
+    if not 0 <= value < _INT64:
+        raise FieldError(attribute.name, "must be from 0 to 2^63-1")
+
+
+def amount(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    """A finite number from 0 up."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise FieldError(attribute.name, f"must be a number, not {type(value).__name__}")
+    if not 0.0 <= value < math.inf:
+        raise FieldError(attribute.name, f"must be finite and not negative, it is {value}")
+
+
+def shares(instance: object, attribute: attrs.Attribute[Any], value: Mapping[str, float]) -> None:
+    """Numbers in [0, 1] under any names."""
+    for credit in value.values():
+        unit(instance, attribute, credit)
+
+
+def strings(values: Iterable[str] | None) -> tuple[str, ...]:
+    """A tuple of what was given; one string is refused, since it would come apart into letters."""
+    if values is None:
+        return ()
+    if isinstance(values, str):
+        raise TypeError("a list of strings is wanted, not one string")
+    return tuple(values)
+
+
+def distinct(instance: object, attribute: attrs.Attribute[Any], value: tuple[str, ...]) -> None:
+    """No item twice."""
+    seen: set[str] = set()
+    for item in value:
+        if item in seen:
+            raise FieldError(attribute.name, f"has {item!r} twice")
+        seen.add(item)
+
+
+def vocabulary(instance: object, attribute: attrs.Attribute[Any], value: tuple[str, ...]) -> None:
+    """At least one name, none twice."""
+    if not value:
+        raise FieldError(attribute.name, "must not be empty")
+    for item in value:
+        name(instance, attribute, item)
+    distinct(instance, attribute, value)
+
+
+def _frozen_json(value: object, depth: int = 0) -> Any:
+    if depth > _DEEPEST:
+        raise ValueError(f"nested deeper than {_DEEPEST} levels")
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        if not -_INT64 <= value < _INT64:
+            raise ValueError("an integer does not fit into 64 bits")
+        return value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError("a number is not finite")
+        return value
+    if isinstance(value, str):
+        value.encode()  # a UnicodeEncodeError is a ValueError
+        return value
+    if isinstance(value, Mapping):
+        return frozendict({_json_key(key): _frozen_json(item, depth + 1) for key, item in value.items()})
+    if isinstance(value, list | tuple):
+        return tuple(_frozen_json(item, depth + 1) for item in value)
+    raise TypeError(f"{type(value).__name__} is no JSON value")
+
+
+def _json_key(key: object) -> str:
+    if not isinstance(key, str):
+        raise TypeError(f"a key must be a string, not {type(key).__name__}")
+    key.encode()
+    return key
+
+
+def json_object(value: Mapping[str, Any]) -> frozendict[str, Any]:
+    """A JSON object, frozen through and through, so that no plugin can change what another one sees."""
+    if not isinstance(value, Mapping):
+        raise TypeError(f"a mapping is wanted, not {type(value).__name__}")
+    if not value:
+        return _EMPTY
+    frozen: frozendict[str, Any] = _frozen_json(value)
+    return frozen
+
+
+text_items: Final = deep_iterable(member_validator=text)
+name_items: Final = deep_iterable(member_validator=name)

@@ -1,0 +1,150 @@
+"""From a rubric (a registered name, a TOML file) to one bound to the installed components and checks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+from frozendict import frozendict
+
+from supportbench import codec
+from supportbench.errors import DecodeError, RubricError, UnknownNameError
+from supportbench.interfaces import GradingComponent, SafetyCheck
+from supportbench.models import Rubric, RubricCard, RubricComponent
+from supportbench.registry import Registry, configure, version_of
+
+ALL_CHECKS: Final = "*"
+UNSAFE_REPLY: Final = "unsafe_reply"
+
+
+@attrs.frozen(kw_only=True)
+class BoundComponent:
+    """A component of a rubric, ready to score: the name it reports under, its weight, and who to blame (`who`)."""
+
+    name: str
+    weight: float
+    component: GradingComponent
+    who: str
+
+
+@attrs.frozen(kw_only=True)
+class BoundCheck:
+    """A safety check of a rubric, ready to read replies."""
+
+    name: str
+    check: SafetyCheck
+    who: str
+
+
+@attrs.frozen(kw_only=True)
+class BoundRubric:
+    """A rubric bound to what is installed.
+
+    `fingerprint` is a hash of all that decides a reward: components and checks with their versions, options and rule
+    data, weights, mode, penalty and reward kind. The rubric's own name is not part of it.
+    """
+
+    rubric: Rubric
+    components: tuple[BoundComponent, ...]
+    checks: tuple[BoundCheck, ...]
+    fingerprint: str
+
+    @property
+    def card(self) -> RubricCard:
+        """The rubric as results name it."""
+        return RubricCard(name=self.rubric.name, fingerprint=self.fingerprint)
+
+    @property
+    def scoring_weights(self) -> Mapping[str, float]:
+        """What an agent may know of the reward: each component's weight, and what an unsafe reply costs."""
+        safety = self.rubric.safety
+        weights = {component.name: component.weight for component in self.components}
+        if self.checks:
+            weights[UNSAFE_REPLY] = -1.0 if safety.mode == "gate" else 0.0 - safety.penalty
+        return frozendict(weights)
+
+
+def read_rubric(path: Path) -> Rubric:
+    """Return the rubric in a TOML file; raises `RubricError` that names the file and the place in it."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RubricError(f"Cannot read rubric file {path}: {error}") from error
+    try:
+        return codec.decode_toml(text, Rubric)
+    except DecodeError as error:
+        raise RubricError(f"Rubric file {path}: " + "; ".join(str(fault) for fault in error.faults)) from error
+
+
+def resolve_rubric(registry: Registry, name: str) -> Rubric:
+    """Return the rubric that a person means: the path of a `.toml` file, or a registered name."""
+    if name.endswith(".toml"):
+        return read_rubric(Path(name))
+    return registry.rubrics[name]
+
+
+def bind(rubric: Rubric, registry: Registry) -> BoundRubric:
+    """Bind a rubric to the registry's components and checks.
+
+    Raises:
+        RubricError: it uses what is not installed, or gives a component options that it does not take.
+    """
+    components, used = [], []
+    for line in rubric.components:
+        bound, record = _bound_component(rubric, line, registry)
+        components.append(bound)
+        used.append(record)
+    checks = tuple(_bound_check(rubric, name, registry) for name in _expanded(rubric, registry))
+    decisive = {
+        "components": sorted(used, key=lambda record: str(record["as"])),
+        "checks": [
+            {"name": check.name, "version": version_of(check.check), "data": _data_of(check.check)} for check in checks
+        ],
+        "mode": rubric.safety.mode,
+        "penalty": float(rubric.safety.penalty),
+        "reward": rubric.reward,
+    }
+    return BoundRubric(
+        rubric=rubric, components=tuple(components), checks=checks, fingerprint=codec.fingerprint(decisive)
+    )
+
+
+def _bound_component(
+    rubric: Rubric, line: RubricComponent, registry: Registry
+) -> tuple[BoundComponent, dict[str, Any]]:
+    try:
+        entry = registry.components.entry(line.use)
+    except UnknownNameError as error:
+        raise RubricError(f"Rubric {rubric.name!r} uses component {line.use!r}. {error}") from None
+    component, options = configure(entry.value, line.options, f"component {line.use!r} in rubric {rubric.name!r}")
+    record = {
+        "use": line.use,
+        "as": line.as_,
+        "weight": float(line.weight),
+        "version": version_of(entry.value),
+        "options": options,
+        "data": _data_of(component),
+    }
+    who = f"component {line.use!r} of plugin {entry.plugin.name!r}"
+    return BoundComponent(name=line.as_, weight=line.weight, component=component, who=who), record
+
+
+def _bound_check(rubric: Rubric, name: str, registry: Registry) -> BoundCheck:
+    try:
+        entry = registry.checks.entry(name)
+    except UnknownNameError as error:
+        raise RubricError(f"Rubric {rubric.name!r} asks for safety check {name!r}. {error}") from None
+    check, _ = configure(entry.value, {}, f"safety check {name!r}")
+    return BoundCheck(name=name, check=check, who=f"safety check {name!r} of plugin {entry.plugin.name!r}")
+
+
+def _expanded(rubric: Rubric, registry: Registry) -> list[str]:
+    named = rubric.safety.checks
+    return sorted(registry.checks) if ALL_CHECKS in named else sorted(named)
+
+
+def _data_of(offer: object) -> str | None:
+    data = getattr(offer, "data_fingerprint", None)
+    return None if data is None else str(data)

@@ -1,0 +1,54 @@
+"""Settings, read once from a mapping of environment variables by the program that starts everything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Literal, cast, get_args
+
+import attrs
+
+from supportbench.errors import SettingsError, did_you_mean
+
+Feedback = Literal["scores", "full", "none"]
+"""How much of a grade an agent sees: each component's score and the findings; also expected values; nothing."""
+
+DEFAULT_PROVIDER: Final = "triage"
+_PREFIX: Final = "SUPPORTBENCH_"
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """What one program run is set to; a command's options override it."""
+
+    provider: str = DEFAULT_PROVIDER
+    rubric: str | None = None
+    feedback: Feedback = "scores"
+    block: tuple[str, ...] = ()
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Settings:
+        """Return the settings that `SUPPORTBENCH_PROVIDER`, `_RUBRIC`, `_FEEDBACK` and `_BLOCK` (`a,b`) ask for.
+
+        Raises:
+            SettingsError: a value is impossible, or a variable looks like a misspelt one of these.
+        """
+        known = {f"{_PREFIX}{field.name.upper()}" for field in attrs.fields(cls)}
+        for variable in environ:
+            if variable.startswith(_PREFIX) and variable not in known:
+                advice = did_you_mean(variable, known)
+                if advice.startswith("Did you mean"):  # another name may well belong to somebody's plugin
+                    raise SettingsError(f"{variable} is not a setting. {advice}")
+        feedback = environ.get(f"{_PREFIX}FEEDBACK") or "scores"
+        if feedback not in get_args(Feedback):
+            raise SettingsError(f"{_PREFIX}FEEDBACK is {feedback!r}. {did_you_mean(feedback, get_args(Feedback))}")
+        return cls(
+            provider=environ.get(f"{_PREFIX}PROVIDER") or DEFAULT_PROVIDER,
+            rubric=environ.get(f"{_PREFIX}RUBRIC") or None,
+            feedback=cast(Feedback, feedback),
+            block=split_names(environ.get(f"{_PREFIX}BLOCK", "")),
+        )
+
+
+def split_names(text: str) -> tuple[str, ...]:
+    """Return the names in a list such as `a, b`, without repetitions."""
+    return tuple(dict.fromkeys(name for name in (part.strip() for part in text.split(",")) if name))

@@ -1,0 +1,89 @@
+"""Tasks from files: a TOML file holds one task, a JSON Lines file holds tickets with their answer keys."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import attrs
+from attrs import field
+from attrs.validators import optional
+
+from supportbench import codec
+from supportbench.errors import DecodeError, RunError
+from supportbench.interfaces import StaticTasks
+from supportbench.models import AnswerKey, Case, Task, Ticket, fields
+
+PROVIDER = "file"
+SPLIT = "test"
+_INSTRUCTIONS = (
+    "Triage the ticket. Choose the priority (the first of the allowed ones is the most urgent), the queue that owns "
+    "the matter and the disposition. Write an internal summary: the matter, what is known, the next step; and "
+    "a reply to the customer that promises nothing uncertain and asks for no secrets."
+)
+
+
+def read_task(path: Path) -> Task:
+    """Return the task in a TOML file whose keys are the fields of `Task`; raises `RunError` naming file and place."""
+    try:
+        return codec.decode_toml(_text_of(path), Task)
+    except DecodeError as error:
+        raise RunError(f"Task file {path.name}: " + "; ".join(map(str, error.faults))) from error
+
+
+def read_tickets(path: Path) -> StaticTasks:
+    """Return the tasks in a file with one ticket a line: lines that share a `task_id` are one task.
+
+    Raises:
+        RunError: the file cannot be read, has no ticket, or a line is wrong; the message names the line and the field.
+    """
+    lines_of: dict[str, list[_TicketLine]] = {}
+    seen: dict[str, int] = {}
+    for number, text in enumerate(_text_of(path).splitlines(), start=1):
+        if not text.strip():
+            continue
+        try:
+            line = codec.decode(text, _TicketLine)
+            _task_of([line])
+        except DecodeError as error:
+            raise RunError(f"{path}, line {number}: " + "; ".join(map(str, error.faults))) from error
+        except ValueError as error:
+            raise RunError(f"{path}, line {number}: {error}") from error
+        if line.ticket_id in seen:
+            raise RunError(f"{path}, line {number}: ticket id {line.ticket_id!r} stands in line {seen[line.ticket_id]}")
+        seen[line.ticket_id] = number
+        lines_of.setdefault(line.task_id or line.ticket_id, []).append(line)
+    if not lines_of:
+        raise RunError(f"{path} has no tickets.")
+    try:
+        return StaticTasks(name=PROVIDER, splits={SPLIT: [_task_of(lines) for lines in lines_of.values()]})
+    except ValueError as error:
+        raise RunError(f"{path}: {error}") from error
+
+
+@attrs.frozen(kw_only=True)
+class _TicketLine(Ticket):
+    answer_key: AnswerKey
+    task_id: str | None = field(default=None, validator=optional(fields.name))
+
+
+def _task_of(lines: list[_TicketLine]) -> Task:
+    first = lines[0]
+    return Task(
+        task_id=first.task_id or first.ticket_id,
+        title=first.task_id or first.subject,
+        difficulty="unrated",
+        description="",
+        instructions=_INSTRUCTIONS,
+        cases=[Case(ticket=_ticket_of(line), answer_key=line.answer_key) for line in lines],
+    )
+
+
+def _ticket_of(line: _TicketLine) -> Ticket:
+    return Ticket(**{name.name: getattr(line, name.name) for name in attrs.fields(Ticket)})
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunError(f"Cannot read {path}: {error}") from error

@@ -1,0 +1,101 @@
+"""Reading text as words: one folded form in which every phrase test is a substring test.
+
+`fold` turns a text into its words' stems, each with a space before it and one space at the end:
+`fold("Two Refunds were issued")` is `" two refund were issu "`. A phrase stands in a text, as whole words next to each
+other, in any inflection, exactly when its folded form is a substring of the text's folded form.
+
+Cost: linear in the text; a word seen before is one dictionary look-up (some 60 ns), a new one some 3 µs.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Final
+
+import Stemmer
+
+# Words are runs of letters and digits; an apostrophe between letters belongs to the word ("don't"), and so does a point
+# or comma between digits, so that "500" does not stand in "1,500" or "0.500".
+_WORD: Final = re.compile(r"[^\W_]+(?:'[^\W_]+)*(?:(?<=\d)[.,]\d[^\W_]*)*")
+_APOSTROPHES: Final = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "＇": "'", "`": "'"})
+_CHUNK: Final = re.compile(r"\S+")
+
+_CACHED_CHUNKS: Final = 1 << 16
+_LONGEST_CACHED_CHUNK: Final = 40
+
+
+def _plain(text: str) -> str:
+    """Return the text in one Unicode form and one case, without invisible format characters."""
+    if text.isascii():
+        return text.lower()
+    visible = "".join(char for char in unicodedata.normalize("NFKC", text) if unicodedata.category(char) != "Cf")
+    return visible.translate(_APOSTROPHES).casefold()
+
+
+class _FoldedChunks(dict[str, str]):
+    """From a run of characters between blanks to its stems; filled as words are met, emptied when too large."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._stem = Stemmer.Stemmer("english", 0).stemWord
+
+    def __missing__(self, chunk: str) -> str:
+        folded = "".join(f" {self._stem(word)}" for word in _WORD.findall(_plain(chunk)))
+        if len(chunk) <= _LONGEST_CACHED_CHUNK:
+            if len(self) >= _CACHED_CHUNKS:
+                self.clear()
+            self[chunk] = folded
+        return folded
+
+
+_folded_chunks: Final = _FoldedChunks()
+
+
+@lru_cache(maxsize=8)  # the components and checks of one grade read the same two texts
+def fold(text: str) -> str:
+    """Return the text's words as stems, a space before each and one at the end; `" "` when it has no word.
+
+    Case, Unicode form (NFKC), invisible characters, hyphens, quotes and punctuation make no difference; inflections of
+    one word share a stem (Snowball's English stemmer, https://snowballstem.org/algorithms/english/stemmer.html).
+    """
+    return "".join([_folded_chunks[chunk] for chunk in text.split()]) + " "
+
+
+def contains_phrase(text: str, phrase: str) -> bool:
+    """Return whether the phrase's words stand in the text next to each other; a phrase without words never does."""
+    folded = fold(phrase)
+    return folded != " " and folded in fold(text)
+
+
+def find_phrase(text: str, phrase: str) -> Iterator[tuple[int, int]]:
+    """Yield the character span (start, end) of every place where the phrase stands in the text, from left to right."""
+    wanted = fold(phrase).split()
+    if not wanted or not contains_phrase(text, phrase):
+        return
+    spans = word_spans(text)
+    stems = [stem for stem, _, _ in spans]
+    for first in range(len(stems) - len(wanted) + 1):
+        if stems[first : first + len(wanted)] == wanted:
+            yield spans[first][1], spans[first + len(wanted) - 1][2]
+
+
+def word_spans(text: str) -> list[tuple[str, int, int]]:
+    """Return every word as (stem, start, end), in order, with the character span where it stands.
+
+    Exact for ASCII; elsewhere Unicode normalisation can move characters, so that a word's span is the run between
+    blanks that holds it, without the punctuation around.
+    """
+    words: list[tuple[str, int, int]] = []
+    for chunk in _CHUNK.finditer(text):
+        raw, offset = chunk.group(), chunk.start()
+        stems = _folded_chunks[raw].split()
+        if raw.isascii():
+            places = [match.span() for match in _WORD.finditer(raw.lower())]
+        else:
+            inner = [index for index, char in enumerate(raw) if char.isalnum()]
+            places = [(inner[0], inner[-1] + 1)] * len(stems) if inner else [(0, len(raw))] * len(stems)
+        words.extend((stem, offset + start, offset + end) for stem, (start, end) in zip(stems, places, strict=True))
+    return words

@@ -1,0 +1,101 @@
+"""Naming whoever holds the event loop: a thread asks the loop for a sign of life and, if none comes, reads its stack.
+
+Nothing is added to the way of an action: an idle loop is woken some 40 times a second, a busy one no oftener.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
+from types import FrameType
+from typing import Final
+
+from supportbench.registry import Registry
+
+HOLD_LIMIT_S: Final = 0.1
+_PAUSE_S: Final = 0.025
+
+logger: Final = logging.getLogger("supportbench.watchdog")
+
+
+@asynccontextmanager
+async def watch(registry: Registry, limit_s: float = HOLD_LIMIT_S) -> AsyncIterator[None]:
+    """Within the block, log a warning that names each plugin holding the running loop for longer than `limit_s`.
+
+    A hold is seen while it lasts, so that one that never ends is named too. Holds of `limit_s` to `limit_s` + 25 ms may
+    go unseen.
+    """
+    watchdog = _Watchdog(asyncio.get_running_loop(), threading.get_ident(), _plugin_names(registry), limit_s)
+    thread = threading.Thread(target=watchdog.run, name="supportbench-watchdog", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        watchdog.stop.set()
+        await asyncio.to_thread(thread.join)
+
+
+def _plugin_names(registry: Registry) -> Mapping[str, str]:
+    return {plugin.module.__name__: plugin.name for plugin in registry.plugins}
+
+
+class _Watchdog:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, thread_id: int, plugins: Mapping[str, str], limit_s: float
+    ) -> None:
+        self.stop = threading.Event()
+        self._loop = loop
+        self._thread_id = thread_id
+        self._plugins = plugins
+        self._limit_s = limit_s
+
+    def run(self) -> None:
+        """Ask, wait, look; until told to stop."""
+        alive = time.monotonic()
+        while not self.stop.wait(_PAUSE_S):
+            answered = threading.Event()
+            try:
+                self._loop.call_soon_threadsafe(answered.set)
+            except RuntimeError:  # the loop is closed: nobody is left to hold it
+                return
+            if not answered.wait(max(0.0, alive + self._limit_s - time.monotonic())):
+                culprit = self._culprit()
+                while not answered.wait(1.0):
+                    if self.stop.is_set():
+                        return
+                    culprit = self._report(culprit, time.monotonic() - alive, "has been holding")
+                self._report(culprit, time.monotonic() - alive, "held")
+            alive = time.monotonic()
+
+    def _report(self, culprit: str | None, held_s: float, verb: str) -> str | None:
+        if culprit is not None:
+            logger.warning(
+                "%s %s the event loop for %.0f ms; work that blocks belongs in anyio.to_thread.run_sync",
+                culprit,
+                verb,
+                held_s * 1000,
+            )
+        return culprit
+
+    def _culprit(self) -> str | None:
+        """Return who is at work in the loop's thread: the innermost frame that belongs to a plugin."""
+        frame = sys._current_frames().get(self._thread_id)
+        for current in _outwards(frame):
+            module = str(current.f_globals.get("__name__", ""))
+            for package, plugin in self._plugins.items():
+                if module == package or module.startswith(f"{package}."):
+                    name = getattr(current.f_locals.get("self"), "name", None)
+                    offer = f" ({name})" if isinstance(name, str) else ""
+                    return f"Plugin {plugin!r}{offer} at {module}:{current.f_lineno}"
+        return None
+
+
+def _outwards(frame: FrameType | None) -> Iterator[FrameType]:
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
