@@ -64,7 +64,7 @@ from supportbench.models import (
 from supportbench.registry import Registry, load_registry
 from supportbench.settings import Settings
 from supportbench.task_files import read_task, read_tickets
-from supportbench.text import contains_phrase, find_phrase, fold, word_spans
+from supportbench.text import PhraseGroups, contains_phrase, find_phrase, fold, word_spans
 
 __all__ = [
     "ActionError",
@@ -88,6 +88,7 @@ __all__ = [
     "GradingComponent",
     "GradingError",
     "HookError",
+    "PhraseGroups",
     "PlayEpisode",
     "PluginCallError",
     "PluginError",

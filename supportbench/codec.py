@@ -25,7 +25,7 @@ from cattrs.errors import (
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from supportbench.errors import DecodeError, Fault, did_you_mean
-from supportbench.models import Concept, Rubric, RubricComponent, Ticket
+from supportbench.models import ComponentGrade, Concept, Rubric, RubricComponent, Ticket
 from supportbench.models.fields import FieldError
 
 T = TypeVar("T")
@@ -197,6 +197,8 @@ def _class_hook(kind: type[Any], converter: Converter) -> _Hook:
 
 def _class_to_dict(kind: type[Any], converter: Converter) -> Any:
     overrides = {name: override(rename=key) for name, key in _RENAMED.get(kind, {}).items()}
+    if kind is ComponentGrade:
+        overrides["details"] = override(omit_if_default=True)  # what is not shown is not mentioned
     return make_dict_unstructure_fn(kind, converter, **overrides)  # type: ignore[arg-type]
 
 

@@ -13,14 +13,13 @@ from frozendict import frozendict
 from supportbench import codec
 from supportbench.choosing import ChosenTask, TaskChooser
 from supportbench.errors import (
-    ActionError,
     EpisodeBusyError,
     EpisodeNotOpenError,
     ResetError,
     UnknownNameError,
     did_you_mean,
 )
-from supportbench.grading import Grader, feedback_of
+from supportbench.grading import Grader, check_taxonomy, feedback_of
 from supportbench.models import (
     Case,
     Grade,
@@ -163,7 +162,7 @@ class SupportQueueEnvironment:
             raise EpisodeNotOpenError("No episode is open: call reset first.")
         if state.done:
             raise EpisodeNotOpenError("The episode is done: call reset to begin another.")
-        opened.check(action)
+        check_taxonomy(action, opened.chosen.task.taxonomy)
         case = opened.cases[state.current_index]
         submission = Submission(task=opened.chosen.task, case=case, action=action, previous=state.action_history)
         self._busy = True
@@ -215,27 +214,13 @@ def task_fingerprint(task: Task) -> str:
 class _OpenTask:
     """The task of an open episode, with what never changes in it looked up once."""
 
-    __slots__ = ("_allowed", "cases", "chosen", "grader", "scoring_weights")
+    __slots__ = ("cases", "chosen", "grader", "scoring_weights")
 
     def __init__(self, chosen: ChosenTask, grader: Grader) -> None:
         self.chosen = chosen
         self.grader = grader
         self.cases: tuple[Case, ...] = chosen.task.cases
         self.scoring_weights = grader.rubric.scoring_weights
-        taxonomy = chosen.task.taxonomy
-        self._allowed = (
-            ("priority", taxonomy.priorities),
-            ("queue", taxonomy.queues),
-            ("disposition", taxonomy.dispositions),
-        )
-
-    def check(self, action: SupportQueueAction) -> None:
-        """Raise `ActionError` for a value that the task's taxonomy does not allow."""
-        for name, allowed in self._allowed:
-            value = getattr(action, name)
-            if value not in allowed:
-                shown = value if len(value) <= 80 else f"{value[:77]}..."
-                raise ActionError(f"{name}: {shown!r} is not allowed in this task. {did_you_mean(value, allowed)}")
 
 
 def _advanced(

@@ -25,6 +25,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from types import TracebackType
+from typing import Any
 
 import attrs
 
@@ -157,9 +158,16 @@ class GradingError(PluginCallError):
 
 
 class AgentError(PluginCallError):
-    """An agent raised, or answered with something that is no action. Agents see no answer key: the text is shown."""
+    """An agent raised, or answered with something that is no action. Agents see no answer key: the text is shown.
+
+    `usage` is what the failed attempt used up (a `Usage`), where the agent knows it.
+    """
 
     text_is_public = True
+
+    def __init__(self, message: str, *, usage: Any = None) -> None:
+        super().__init__(message)
+        self.usage = usage
 
 
 class HookError(PluginCallError):

@@ -21,8 +21,17 @@ from typing import Any, Final
 import attrs
 from frozendict import frozendict
 
-from supportbench.errors import GradingError, boundary
-from supportbench.models import ComponentGrade, ComponentScore, Grade, SafetyFinding, Submission, Usage
+from supportbench.errors import ActionError, GradingError, boundary, did_you_mean
+from supportbench.models import (
+    ComponentGrade,
+    ComponentScore,
+    Grade,
+    SafetyFinding,
+    Submission,
+    SupportQueueAction,
+    Taxonomy,
+    Usage,
+)
 from supportbench.rubrics import BoundCheck, BoundComponent, BoundRubric
 from supportbench.settings import Feedback
 
@@ -127,6 +136,18 @@ def combine(
     )
 
 
+def check_taxonomy(action: SupportQueueAction, taxonomy: Taxonomy) -> None:
+    """Raise `ActionError`, naming the field and what is allowed, for a value that the taxonomy does not have."""
+    for name, value, allowed in (
+        ("priority", action.priority, taxonomy.priorities),
+        ("queue", action.queue, taxonomy.queues),
+        ("disposition", action.disposition, taxonomy.dispositions),
+    ):
+        if value not in allowed:
+            shown = value if len(value) <= 80 else f"{value[:77]}..."
+            raise ActionError(f"{name}: {shown!r} is not allowed in this task. {did_you_mean(value, allowed)}")
+
+
 def feedback_of(grade: Grade, level: Feedback) -> Mapping[str, Any]:
     """Return what an agent may see of its grade: nothing; scores and findings; or also notes and details.
 
@@ -188,23 +209,31 @@ async def _ask_all(parts: Iterable[_Asked], submission: Submission, subject: str
 def _weighed(
     components: Sequence[BoundComponent], scores: Sequence[ComponentScore]
 ) -> Mapping[str, ComponentGrade] | None:
-    applicable = math.fsum(
-        part.weight for part, answer in zip(components, scores, strict=True) if answer.score is not None
-    )
-    share = 1.0 / applicable if applicable > 0.0 else 0.0
-    if abs(share - 1.0) < 1e-9:
-        share = 1.0
+    share = 1.0
+    if any(answer.score is None for answer in scores):
+        applicable = math.fsum(
+            part.weight for part, answer in zip(components, scores, strict=True) if answer.score is not None
+        )
+        if applicable <= 0.0:
+            return None
+        share = 1.0 / applicable
     grades: dict[str, ComponentGrade] = {}
     for part, answer in zip(components, scores, strict=True):
-        score, weight = answer.score, part.weight * share
-        grades[part.name] = ComponentGrade(
-            score=score,
-            weight=0.0 if score is None else weight,
-            contribution=0.0 if score is None else weight * score,
-            note=answer.note or ("does not apply" if score is None else ""),
-            details=answer.details,
-        )
-    return grades if applicable > 0.0 else None
+        score = answer.score
+        if score is None:
+            grades[part.name] = ComponentGrade(
+                score=None,
+                weight=0.0,
+                contribution=0.0,
+                note=answer.note or "does not apply",
+                details=answer.details,
+            )
+        else:
+            weight = part.weight * share
+            grades[part.name] = ComponentGrade(
+                score=score, weight=weight, contribution=weight * score, note=answer.note, details=answer.details
+            )
+    return grades
 
 
 def _checked_findings(

@@ -12,7 +12,7 @@ and agents may have
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Protocol, TypeAlias, runtime_checkable
 
 import attrs
@@ -132,7 +132,9 @@ class Executor(Protocol):
         """The name that it is chosen by."""
         ...
 
-    def run(self, play: PlayEpisode, specs: Iterable[EpisodeSpec], *, concurrency: int) -> AsyncIterator[Episode]:
+    def run(
+        self, play: PlayEpisode, specs: Iterable[EpisodeSpec], *, concurrency: int
+    ) -> AsyncGenerator[Episode, None]:
         """Yield each episode as it ends, in any order, with at most `concurrency` under way at once."""
         ...
 

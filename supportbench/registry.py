@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
+from importlib.metadata import version
 from typing import Any, Final, Generic, TypeVar
 
 import attrs
@@ -132,6 +133,13 @@ class Registry:
         if self.failures:
             raise PluginLoadError(self.failures)
         return self
+
+    def with_provider(self, provider: TaskProvider) -> Registry:
+        """Return the registry with one more provider, which comes from a file rather than from a plugin."""
+        itself = Plugin(name="supportbench", distribution="supportbench", version=version("supportbench"), module=codec)
+        entry = Entry(name=provider.name, value=provider, plugin=itself)
+        entries = frozendict({**self.providers.entries, provider.name: entry})
+        return attrs.evolve(self, providers=Catalogue(self.providers.kind, entries))
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Registry]:

@@ -12,7 +12,9 @@ from supportbench.errors import SettingsError, did_you_mean
 Feedback = Literal["scores", "full", "none"]
 """How much of a grade an agent sees: each component's score and the findings; also expected values; nothing."""
 
+# The only places where the core names what a plugin offers, so that installing a pack changes neither.
 DEFAULT_PROVIDER: Final = "triage"
+DEFAULT_AGENT: Final = "heuristic"
 _PREFIX: Final = "SUPPORTBENCH_"
 
 
@@ -21,13 +23,14 @@ class Settings:
     """What one program run is set to; a command's options override it."""
 
     provider: str = DEFAULT_PROVIDER
+    agent: str = DEFAULT_AGENT
     rubric: str | None = None
     feedback: Feedback = "scores"
     block: tuple[str, ...] = ()
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Settings:
-        """Return the settings that `SUPPORTBENCH_PROVIDER`, `_RUBRIC`, `_FEEDBACK` and `_BLOCK` (`a,b`) ask for.
+        """Return the settings in `SUPPORTBENCH_PROVIDER`, `_AGENT`, `_RUBRIC`, `_FEEDBACK` and `_BLOCK` (`a,b`).
 
         Raises:
             SettingsError: a value is impossible, or a variable looks like a misspelt one of these.
@@ -43,6 +46,7 @@ class Settings:
             raise SettingsError(f"{_PREFIX}FEEDBACK is {feedback!r}. {did_you_mean(feedback, get_args(Feedback))}")
         return cls(
             provider=environ.get(f"{_PREFIX}PROVIDER") or DEFAULT_PROVIDER,
+            agent=environ.get(f"{_PREFIX}AGENT") or DEFAULT_AGENT,
             rubric=environ.get(f"{_PREFIX}RUBRIC") or None,
             feedback=cast(Feedback, feedback),
             block=split_names(environ.get(f"{_PREFIX}BLOCK", "")),

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Final
 
@@ -35,33 +35,47 @@ def _plain(text: str) -> str:
     return visible.translate(_APOSTROPHES).casefold()
 
 
-class _FoldedChunks(dict[str, str]):
-    """From a run of characters between blanks to its stems; filled as words are met, emptied when too large."""
+class _StemsOfChunks(dict[str, str]):
+    """From a run of characters between blanks to its stems, with blanks between them; emptied when too large."""
 
     def __init__(self) -> None:
         super().__init__()
         self._stem = Stemmer.Stemmer("english", 0).stemWord
 
     def __missing__(self, chunk: str) -> str:
-        folded = "".join(f" {self._stem(word)}" for word in _WORD.findall(_plain(chunk)))
+        if chunk.isalnum() and chunk.isascii():
+            stems: str = self._stem(chunk.lower())
+        else:
+            stems = " ".join([self._stem(word) for word in _WORD.findall(_plain(chunk))])
         if len(chunk) <= _LONGEST_CACHED_CHUNK:
             if len(self) >= _CACHED_CHUNKS:
                 self.clear()
-            self[chunk] = folded
-        return folded
+            self[chunk] = stems
+        return stems
 
 
-_folded_chunks: Final = _FoldedChunks()
+_stems_of: Final = _StemsOfChunks()
 
 
-@lru_cache(maxsize=8)  # the components and checks of one grade read the same two texts
 def fold(text: str) -> str:
     """Return the text's words as stems, a space before each and one at the end; `" "` when it has no word.
 
     Case, Unicode form (NFKC), invisible characters, hyphens, quotes and punctuation make no difference; inflections of
     one word share a stem (Snowball's English stemmer, https://snowballstem.org/algorithms/english/stemmer.html).
     """
-    return "".join([_folded_chunks[chunk] for chunk in text.split()]) + " "
+    return _folded(text)[0]
+
+
+@lru_cache(maxsize=8)  # the components and checks of one grade read the same two texts
+def _folded(text: str) -> tuple[str, frozenset[str]]:
+    stems = list(map(_stems_of.__getitem__, text.split()))
+    folded = f" {' '.join(stems)} "
+    different = frozenset(stems)
+    if "" in different or not stems or folded.count(" ") > len(stems) + 1:  # a run without a word, or with several
+        stems = folded.split()
+        folded = f" {' '.join(stems)} " if stems else " "
+        different = frozenset(stems)
+    return folded, different
 
 
 def contains_phrase(text: str, phrase: str) -> bool:
@@ -82,6 +96,41 @@ def find_phrase(text: str, phrase: str) -> Iterator[tuple[int, int]]:
             yield spans[first][1], spans[first + len(wanted) - 1][2]
 
 
+class PhraseGroups:
+    """Groups of phrases, prepared once, to find which groups a text has any phrase of.
+
+    Cost of a look: the text's words once, then one set intersection; only phrases whose longest word stands in the text
+    are looked at more closely.
+    """
+
+    __slots__ = ("_longer", "_single", "_triggers")
+
+    def __init__(self, groups: Iterable[Iterable[str]]) -> None:
+        self._single: dict[str, list[int]] = {}
+        self._longer: dict[str, list[tuple[int, str]]] = {}
+        for group, phrases in enumerate(groups):
+            for phrase in phrases:
+                folded = fold(phrase)
+                stems = folded.split()
+                if len(stems) == 1:
+                    self._single.setdefault(stems[0], []).append(group)
+                elif stems:
+                    self._longer.setdefault(max(stems, key=len), []).append((group, folded))
+        self._triggers = frozenset((*self._single, *self._longer))
+
+    def found_in(self, text: str) -> frozenset[int]:
+        """Return the places (from 0) of the groups of which the text contains a phrase."""
+        folded, stems = _folded(text)
+        found: set[int] = set()
+        for trigger in stems & self._triggers:
+            if trigger in self._single:
+                found.update(self._single[trigger])
+            for group, phrase in self._longer.get(trigger, ()):
+                if group not in found and phrase in folded:
+                    found.add(group)
+        return frozenset(found)
+
+
 def word_spans(text: str) -> list[tuple[str, int, int]]:
     """Return every word as (stem, start, end), in order, with the character span where it stands.
 
@@ -91,7 +140,7 @@ def word_spans(text: str) -> list[tuple[str, int, int]]:
     words: list[tuple[str, int, int]] = []
     for chunk in _CHUNK.finditer(text):
         raw, offset = chunk.group(), chunk.start()
-        stems = _folded_chunks[raw].split()
+        stems = _stems_of[raw].split()
         if raw.isascii():
             places = [match.span() for match in _WORD.finditer(raw.lower())]
         else:

@@ -6,8 +6,11 @@ from functools import lru_cache
 from typing import Literal
 
 import attrs
+from frozendict import frozendict
 
-from supportbench import ComponentScore, Concept, Submission, fold
+from supportbench import ComponentScore, Concept, PhraseGroups, Submission
+
+_MOST_KEPT_SCORES = 256  # all that eight concepts can come to
 
 
 class ConceptCoverage:
@@ -42,23 +45,40 @@ class ConceptCoverage:
             text, concepts = action.response, key.response_concepts
         if not concepts:
             return ComponentScore(score=None, note="does not apply: the answer key has no concepts")
-        folded = fold(text)
-        matched: list[str] = []
-        missed: list[str] = []
-        for concept, phrases in zip(concepts, _folded_phrases(concepts), strict=True):
-            for phrase in phrases:
-                if phrase in folded:
-                    matched.append(concept.phrases[0])
-                    break
-            else:
-                missed.append(concept.phrases[0])
+        return _expected(concepts).score_of(text)
+
+
+class _ExpectedConcepts:
+    """An answer key's concepts, compiled; the scores that they can come to are made once each."""
+
+    __slots__ = ("_groups", "_names", "_scores")
+
+    def __init__(self, concepts: tuple[Concept, ...]) -> None:
+        self._names = [concept.phrases[0] for concept in concepts]
+        self._groups = PhraseGroups(concept.phrases for concept in concepts)
+        self._scores: dict[frozenset[int], ComponentScore] = {}
+
+    def score_of(self, text: str) -> ComponentScore:
+        found = self._groups.found_in(text)
+        score = self._scores.get(found)
+        if score is None:
+            score = self._score(found)
+            if len(self._scores) < _MOST_KEPT_SCORES:
+                self._scores[found] = score
+        return score
+
+    def _score(self, found: frozenset[int]) -> ComponentScore:
+        names = self._names
         return ComponentScore(
-            score=len(matched) / len(concepts),
-            note=f"{len(matched)} of {len(concepts)} concepts",
-            details={"matched": matched, "missed": missed},
+            score=len(found) / len(names),
+            note=f"{len(found)} of {len(names)} concepts",
+            details=frozendict(
+                matched=tuple(name for place, name in enumerate(names) if place in found),
+                missed=tuple(name for place, name in enumerate(names) if place not in found),
+            ),
         )
 
 
 @lru_cache(maxsize=4096)
-def _folded_phrases(concepts: tuple[Concept, ...]) -> tuple[tuple[str, ...], ...]:
-    return tuple(tuple(fold(phrase) for phrase in concept.phrases) for concept in concepts)
+def _expected(concepts: tuple[Concept, ...]) -> _ExpectedConcepts:
+    return _ExpectedConcepts(concepts)

@@ -8,7 +8,16 @@ from importlib.resources import files
 
 import attrs
 
-from supportbench import SafetyFinding, Submission, decode_toml, find_phrase, fingerprint, fold, word_spans
+from supportbench import (
+    PhraseGroups,
+    SafetyFinding,
+    Submission,
+    decode_toml,
+    find_phrase,
+    fingerprint,
+    fold,
+    word_spans,
+)
 
 RULE = "answer_key_phrase"
 _SENTENCE_MARKS = ".!?;:\n"
@@ -48,9 +57,8 @@ class UnsafeReply:
         if not phrases:
             return ()
         reply = submission.action.response
-        folded = fold(reply)
-        said = [phrase for phrase, wanted in zip(phrases, _folded_phrases(phrases), strict=True) if wanted in folded]
-        return tuple(self._findings(reply, said)) if said else ()
+        said = _compiled(phrases).found_in(reply)
+        return tuple(self._findings(reply, [phrases[place] for place in sorted(said)])) if said else ()
 
     def _findings(self, reply: str, phrases: Iterable[str]) -> Iterator[SafetyFinding]:
         for phrase in phrases:
@@ -107,5 +115,5 @@ def _sentence_around(reply: str, start: int, end: int) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=4096)
-def _folded_phrases(phrases: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(fold(phrase) for phrase in phrases)
+def _compiled(phrases: tuple[str, ...]) -> PhraseGroups:
+    return PhraseGroups((phrase,) for phrase in phrases)

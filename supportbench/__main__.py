@@ -1,0 +1,5 @@
+"""`python -m supportbench` is the `supportbench` command."""
+
+from supportbench.cli import main
+
+main()

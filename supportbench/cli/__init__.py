@@ -1,0 +1,84 @@
+"""The `supportbench` command: one module a subcommand. Data goes to stdout; logs and progress go to stderr."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, Final
+
+import attrs
+import click
+
+from supportbench.errors import PluginCallError, SupportbenchError
+from supportbench.registry import Registry, load_registry
+from supportbench.settings import Settings, split_names
+
+_COMMANDS: Final = ("run", "grade", "tasks", "plugins")
+
+
+@attrs.frozen(kw_only=True)
+class Program:
+    """One run of the command: its environment and settings, from which everything else is made."""
+
+    environ: Mapping[str, str]
+    settings: Settings
+
+    def find_plugins(self, block: tuple[str, ...] = ()) -> Registry:
+        """Return what is installed, broken plugins included; blocked ones are left out."""
+        named = tuple(name for text in block for name in split_names(text))
+        return load_registry(self.environ, (*self.settings.block, *named))
+
+    def load_plugins(self, block: tuple[str, ...] = ()) -> Registry:
+        """Return what is installed; raises `PluginLoadError` when anything did not load."""
+        return self.find_plugins(block).check()
+
+
+class _Commands(click.Group):
+    """Loads a subcommand's module when it is asked for, and turns our errors into one message and exit code 2."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = import_module(f"supportbench.cli.{cmd_name}").command
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except SupportbenchError as error:
+            message = error.detail if isinstance(error, PluginCallError) else str(error)
+            click.echo(f"Error: {message}", err=True)
+            sys.exit(2)
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Example: supportbench run --agent heuristic",
+)
+@click.version_option(package_name="supportbench")
+@click.option("-v", "--verbose", is_flag=True, help="Log what happens, to stderr.")
+@click.pass_context
+def cli(ctx: click.Context, verbose: bool) -> None:
+    """Measure how well an AI agent triages SaaS support tickets."""
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.INFO if verbose else logging.WARNING,
+        format="%(levelname)s %(name)s: %(message)s",
+    )
+    environ = dict(os.environ) if ctx.obj is None else ctx.obj
+    try:
+        ctx.obj = Program(environ=environ, settings=Settings.from_environ(environ))
+    except SupportbenchError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def main() -> None:
+    """Run the command with the process's arguments and environment."""
+    cli(prog_name="supportbench")

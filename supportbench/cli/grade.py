@@ -1,0 +1,153 @@
+"""`supportbench grade`: grade logged actions without an agent."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+from typing import BinaryIO
+
+import attrs
+import click
+from attrs import field
+
+from supportbench import codec
+from supportbench.choosing import DEFAULT_SPLIT, TaskChooser
+from supportbench.cli import Program
+from supportbench.cli.options import block_option, existing_file, json_option, rubric_option
+from supportbench.environment import Graders
+from supportbench.errors import ActionError, DecodeError, RunError, did_you_mean
+from supportbench.evaluation.episode import without_details
+from supportbench.grading import check_taxonomy
+from supportbench.models import Case, Grade, Submission, SupportQueueAction, Task, fields
+from supportbench.registry import Registry
+from supportbench.rubrics import resolve_rubric
+from supportbench.task_files import read_tickets
+
+
+@attrs.frozen(kw_only=True)
+class LoggedAction(SupportQueueAction):
+    """A line of an actions file: which ticket, and the action."""
+
+    ticket_id: str = field(validator=fields.name)
+
+
+@click.command(
+    name="grade", epilog="Example: supportbench grade --task easy_inbox_cleanup --actions actions.jsonl --json"
+)
+@click.option("--task", "task_id", metavar="ID", help="The task that the actions answer.")
+@click.option("--provider", metavar="NAME", help="The provider of that task, where several have one of its name.")
+@click.option("--tickets", type=existing_file, help="A file of tickets with answer keys, instead of a task.")
+@click.option(
+    "--actions",
+    type=click.File("rb"),
+    required=True,
+    help='One action a line, {"ticket_id": …, "priority": …, …}; "-" is standard input.',
+)
+@rubric_option
+@json_option
+@block_option
+@click.pass_obj
+def command(
+    program: Program,
+    /,
+    *,
+    task_id: str | None,
+    provider: str | None,
+    tickets: Path | None,
+    actions: BinaryIO,
+    rubric: str | None,
+    as_json: bool,
+    block: tuple[str, ...],
+) -> None:
+    """Grade logged actions: one grade a line with --json, else a table.
+
+    Every line of the actions file is checked before the first is graded.
+    """
+    if (task_id is None) == (tickets is None):
+        raise click.UsageError("Give either --task ID or --tickets FILE.")
+    registry = program.load_plugins(block)
+    if tickets is not None:
+        source = read_tickets(tickets)
+        tasks = [source.task(DEFAULT_SPLIT, index) for index in range(source.num_tasks(DEFAULT_SPLIT))]
+    else:
+        tasks = [TaskChooser(registry, program.settings.provider).find(str(task_id), provider).task]
+    rubric = rubric or program.settings.rubric
+    graders = Graders(registry, None if rubric is None else resolve_rubric(registry, rubric))
+    submissions = _submissions(actions, tasks)
+    asyncio.run(_grade_all(registry, graders, submissions, as_json=as_json))
+    answered = {submission.case.ticket.ticket_id for submission in submissions}
+    missing = [case.ticket.ticket_id for task in tasks for case in task.cases if case.ticket.ticket_id not in answered]
+    if missing:
+        shown = ", ".join(missing[:10]) + (" …" if len(missing) > 10 else "")
+        click.echo(f"{len(missing)} tickets have no action: {shown}", err=True)
+
+
+def _submissions(actions: BinaryIO, tasks: Iterable[Task]) -> list[Submission]:
+    places: dict[str, tuple[Task, Case]] = {
+        case.ticket.ticket_id: (task, case) for task in tasks for case in task.cases
+    }
+    earlier: dict[str, dict[str, SupportQueueAction]] = {}
+    submissions: list[Submission] = []
+    for number, line in enumerate(actions, start=1):
+        if not line.strip():
+            continue
+        where = f"{actions.name}, line {number}"
+        try:
+            logged = codec.decode(line, LoggedAction)
+        except DecodeError as error:
+            raise RunError(f"{where}: " + "; ".join(map(str, error.faults))) from error
+        place = places.get(logged.ticket_id)
+        if place is None:
+            raise RunError(
+                f"{where}: there is no ticket {logged.ticket_id!r}. {did_you_mean(logged.ticket_id, places)}"
+            )
+        task, case = place
+        action = SupportQueueAction(
+            **{name.name: getattr(logged, name.name) for name in attrs.fields(SupportQueueAction)}
+        )
+        try:
+            check_taxonomy(action, task.taxonomy)
+        except ActionError as error:
+            raise RunError(f"{where}: {error}") from error
+        others = earlier.setdefault(task.task_id, {})
+        previous = tuple(other for ticket_id, other in others.items() if ticket_id != logged.ticket_id)
+        others[logged.ticket_id] = action
+        submissions.append(Submission(task=task, case=case, action=action, previous=previous))
+    if not submissions:
+        raise RunError(f"{actions.name} has no actions.")
+    return submissions
+
+
+async def _grade_all(registry: Registry, graders: Graders, submissions: Iterable[Submission], *, as_json: bool) -> None:
+    async with registry.open():
+        if as_json:
+            for submission in submissions:
+                click.echo(codec.encode(await _graded(graders, submission)))
+        else:
+            _print_table([await _graded(graders, submission) for submission in submissions])
+
+
+async def _graded(graders: Graders, submission: Submission) -> Grade:
+    return without_details(await graders.for_task(submission.task).grade(submission))
+
+
+def _print_table(grades: list[Grade]) -> None:
+    from supportbench.cli.tables import figure, stdout, table
+
+    names = list(dict.fromkeys(name for grade in grades for name in grade.components))
+    numbers = ["reward", *names, "unsafe"]
+    rows = [
+        [
+            grade.ticket_id,
+            figure(grade.reward),
+            *(figure(grade.components[name].score) if name in grade.components else "" for name in names),
+            str(sum(finding.severity == "unsafe" for finding in grade.findings)),
+        ]
+        for grade in grades
+    ]
+    console = stdout()
+    console.print(table(["ticket", *numbers], rows, numbers=numbers))
+    console.print(
+        f"Mean reward of {len(grades)} actions: {figure(sum(grade.reward for grade in grades) / len(grades))}"
+    )

@@ -1,0 +1,43 @@
+"""Options that several commands share, and how their values are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import msgspec
+
+from supportbench.codec import parse_json
+from supportbench.errors import DecodeError
+
+block_option: Final = click.option(
+    "--block",
+    multiple=True,
+    metavar="NAME",
+    help="Go on without the plugin NAME; may be repeated. For all commands: SUPPORTBENCH_BLOCK=a,b.",
+)
+json_option: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+rubric_option: Final = click.option(
+    "--rubric", metavar="NAME|FILE.toml", help="Grade every task by this rubric instead of the task's own."
+)
+existing_file: Final = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
+
+
+def key_values(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
+    """Return `KEY=VALUE` pairs as a dict; a value that is JSON (a number, true, …) is read as such, else as text."""
+    pairs: dict[str, Any] = {}
+    for text in values:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise click.BadParameter(f"{text!r} is not KEY=VALUE", ctx=ctx, param=parameter)
+        try:
+            pairs[key] = parse_json(value)
+        except DecodeError:
+            pairs[key] = value
+    return pairs
+
+
+def print_json(data: object) -> None:
+    """Print indented JSON to stdout."""
+    click.echo(msgspec.json.format(msgspec.json.encode(data), indent=2))

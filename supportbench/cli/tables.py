@@ -1,0 +1,65 @@
+"""Tables on a terminal. Text from tickets, agents and models is printed as text, never as markup."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich import box
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+
+def stdout() -> Console:
+    """Return a console on standard output."""
+    return Console(highlight=False, markup=False, emoji=False, soft_wrap=False)
+
+
+def stderr() -> Console:
+    """Return a console on standard error."""
+    return Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=False)
+
+
+def table(
+    headers: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    numbers: Iterable[str] = (),
+    folding: Iterable[str] = (),
+    title: str = "",
+) -> Table:
+    """Return a table; columns of `numbers` stand to the right, those of `folding` give way where it gets narrow."""
+    right, give_way = set(numbers), set(folding)
+    made = Table(
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        title=Text(title) if title else None,
+        title_justify="left",
+        pad_edge=False,
+    )
+    for header in headers:
+        made.add_column(
+            Text(header),
+            justify="right" if header in right else "left",
+            overflow="fold",
+            no_wrap=header not in give_way,
+        )
+    for row in rows:
+        made.add_row(*(Text(printable(cell)) for cell in row))
+    return made
+
+
+def fits(console: Console, made: Table) -> bool:
+    """Return whether the table fits the console without folding a cell."""
+    return Measurement.get(console, console.options.update(width=10_000), made).maximum <= console.width
+
+
+def printable(text: str) -> str:
+    """Return the text with control characters (terminal escapes among them) replaced by visible ones."""
+    return "".join(char if char.isprintable() or char == "\n" else "�" for char in text)
+
+
+def figure(value: float | None) -> str:
+    """Return a score with two decimals, or a dash where there is none."""
+    return "–" if value is None else f"{value:.2f}"

@@ -1,0 +1,1 @@
+"""Evaluating agents: play episodes, keep them in a journal, sum them up."""

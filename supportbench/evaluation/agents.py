@@ -1,0 +1,71 @@
+"""From what a person writes (`openai:gpt-4o-mini`) to an agent that can play."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from supportbench.errors import AgentError, UnknownNameError, boundary
+from supportbench.interfaces import Agent
+from supportbench.models import AgentReply, SupportQueueAction, SupportQueueObservation
+from supportbench.registry import Registry, configure, version_of
+
+
+@attrs.frozen(kw_only=True)
+class ChosenAgent:
+    """An agent ready to play: `label` is what the person wrote, `model` the language model behind it, if any."""
+
+    label: str
+    agent: Agent
+    version: str
+    model: str | None = None
+    options: Mapping[str, Any] = attrs.field(factory=dict)
+
+    def for_episode(self, seed: int) -> Agent:
+        """Return the agent for one episode; one that keeps nothing between tickets serves all of them."""
+        start = getattr(self.agent, "start_episode", None)
+        if start is None:
+            return self.agent
+        with boundary(AgentError, f"agent {self.label!r}", "the start of an episode"):
+            agent: Agent = start(seed)
+            return agent
+
+
+def choose_agent(registry: Registry, label: str, options: Mapping[str, Any] | None = None) -> ChosenAgent:
+    """Return the agent that the label names; what stands behind its first colon fills the first of its options.
+
+    Raises:
+        UnknownNameError: no such agent, or it takes no argument.
+        RubricError: its options are wrong.
+    """
+    name, colon, argument = label.partition(":")
+    agent = registry.agents[name]
+    given = dict(options or {})
+    if colon:
+        kind = getattr(agent, "Options", None)
+        if kind is None:
+            raise UnknownNameError(f"Agent {name!r} takes no argument, but is given {argument!r}.")
+        given[attrs.fields(kind)[0].name] = argument
+    configured, filled = configure(agent, given, f"agent {name!r}")
+    model = getattr(configured, "model", None)
+    return ChosenAgent(
+        label=label,
+        agent=configured,
+        version=version_of(agent),
+        model=model if isinstance(model, str) else None,
+        options=filled,
+    )
+
+
+async def ask(agent: Agent, label: str, observation: SupportQueueObservation) -> AgentReply:
+    """Return the agent's reply to an observation; raises `AgentError` whatever goes wrong in it."""
+    ticket = observation.ticket.ticket_id if observation.ticket else "none"
+    with boundary(AgentError, f"agent {label!r}", f"ticket {ticket!r}"):
+        reply = await agent.act(observation)
+        if isinstance(reply, SupportQueueAction):
+            return AgentReply(action=reply)
+        if isinstance(reply, AgentReply) and isinstance(reply.action, SupportQueueAction):
+            return reply
+        raise AgentError(f"Agent {label!r} must return a SupportQueueAction, it returned {type(reply).__name__}")

@@ -1,0 +1,126 @@
+"""Playing one episode: reset, act, step, until the task is done or an error ends it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import UTC, datetime
+from typing import Final
+
+import attrs
+
+from supportbench.choosing import ChosenTask, TaskChooser
+from supportbench.environment import Graders, SupportQueueEnvironment, task_fingerprint
+from supportbench.errors import AgentError, EpisodeError, HookError, PluginCallError, boundary
+from supportbench.evaluation.agents import ChosenAgent, ask
+from supportbench.interfaces import EpisodeSpec
+from supportbench.models import Episode, EpisodeStep, Grade
+from supportbench.registry import Registry
+
+logger: Final = logging.getLogger("supportbench.evaluation")
+
+
+@attrs.frozen(kw_only=True)
+class EpisodePlayer:
+    """Plays any episode of a run in this process, with one agent and one set of graders."""
+
+    registry: Registry
+    graders: Graders
+    agent: ChosenAgent
+
+    async def play(self, spec: EpisodeSpec) -> Episode:
+        """Return the finished episode.
+
+        An error of the agent or of a grader ends it: that ticket counts as `error`, later ones as `unreached`.
+
+        Raises:
+            EpisodeError, ProviderError: the episode could not even begin.
+        """
+        started_at, begun = datetime.now(UTC), time.perf_counter()
+        environment = SupportQueueEnvironment(self.registry, graders=self.graders, provider=spec.provider)
+        chosen = TaskChooser(self.registry, spec.provider).at(spec.provider, spec.split, spec.index)
+        steps = await self._steps(environment, chosen, spec)
+        episode = Episode(
+            episode_id=f"{spec.provider}:{spec.task_id}:{spec.repeat}",
+            provider=spec.provider,
+            split=spec.split,
+            index=spec.index,
+            task_id=chosen.task.task_id,
+            task_title=chosen.task.title,
+            difficulty=chosen.task.difficulty,
+            task_fingerprint=task_fingerprint(chosen.task),
+            rubric=self.graders.for_task(chosen.task).rubric.card,
+            agent=self.agent.label,
+            model=self.agent.model,
+            seed=spec.seed,
+            repeat=spec.repeat,
+            steps=tuple(steps),
+            started_at=started_at.isoformat(timespec="milliseconds"),
+            duration_s=round(time.perf_counter() - begun, 6),
+        )
+        await notify_episode_finished(self.registry, episode)
+        return episode
+
+    async def _steps(
+        self, environment: SupportQueueEnvironment, chosen: ChosenTask, spec: EpisodeSpec
+    ) -> list[EpisodeStep]:
+        observation = await environment.reset(
+            seed=spec.seed, provider=spec.provider, split=spec.split, index=spec.index
+        )
+        tickets = [case.ticket.ticket_id for case in chosen.task.cases[: spec.max_tickets]]
+        agent = self.agent.for_episode(spec.seed)
+        steps: list[EpisodeStep] = []
+        for ticket_id in tickets:
+            begun = time.perf_counter()
+            action = usage = None
+            try:
+                reply = await ask(agent, self.agent.label, observation)
+                action, usage = reply.action, reply.usage
+                latency_s = round(time.perf_counter() - begun, 6)
+                observation = await environment.step(action)
+            except (PluginCallError, EpisodeError) as error:
+                message = str(error)
+                logger.warning("%s", error.detail if isinstance(error, PluginCallError) else message)
+                steps.append(
+                    EpisodeStep(
+                        ticket_id=ticket_id,
+                        status="error",
+                        action=action,
+                        error=message,
+                        usage=usage or (error.usage if isinstance(error, AgentError) else None),
+                        latency_s=round(time.perf_counter() - begun, 6),
+                    )
+                )
+                break
+            grade = environment.last_grade
+            assert grade is not None  # noqa: S101 - a step that returned has graded
+            steps.append(
+                EpisodeStep(
+                    ticket_id=ticket_id,
+                    status="graded",
+                    action=action,
+                    grade=without_details(grade),
+                    usage=usage,
+                    latency_s=latency_s,
+                )
+            )
+        steps.extend(EpisodeStep(ticket_id=ticket_id, status="unreached") for ticket_id in tickets[len(steps) :])
+        return steps
+
+
+def without_details(grade: Grade) -> Grade:
+    """Return the grade without the details that may say what an answer key holds."""
+    if not any(part.details for part in grade.components.values()):
+        return grade
+    components = {name: attrs.evolve(part, details={}) for name, part in grade.components.items()}
+    return attrs.evolve(grade, components=components)
+
+
+async def notify_episode_finished(registry: Registry, episode: Episode) -> None:
+    """Tell every plugin that listens that an episode has ended; what one of them raises is logged, no more."""
+    for plugin, listener in registry.listeners:
+        try:
+            with boundary(HookError, f"supportbench_episode_finished of plugin {plugin.name!r}"):
+                await listener(episode=episode)
+        except HookError as error:
+            logger.error("%s", error.detail)  # noqa: TRY400 - the plugin is named; its traceback is not ours

@@ -1,0 +1,89 @@
+"""A run's folder: what was asked (`run.json`), one line an episode (`journal.jsonl`), the sum (`results.json`)."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import msgspec
+
+from supportbench import codec
+from supportbench.errors import DecodeError, RunError
+from supportbench.models import Episode
+
+RUN: Final = "run.json"
+JOURNAL: Final = "journal.jsonl"
+RESULTS: Final = "results.json"
+
+
+class RunFolder:
+    """A run's folder, open for writing. An episode that was appended survives whatever happens afterwards."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._journal: BinaryIO | None = None
+
+    @classmethod
+    def create(cls, path: Path, manifest: object) -> RunFolder:
+        """Make the folder and write `run.json`; raises `RunError` where it exists with something in it."""
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            if any(path.iterdir()):
+                raise RunError(f"{path} is not empty. Name another folder with --out, or move this one away.")
+            folder = cls(path)
+            write_json(path / RUN, manifest)
+            folder._journal = (path / JOURNAL).open("ab")
+        except OSError as error:
+            raise RunError(f"Cannot write the run to {path}: {error}") from error
+        return folder
+
+    def append(self, episode: Episode) -> None:
+        """Write the episode's line and wait until it is on the disk."""
+        if self._journal is None:
+            raise RunError(f"The run in {self.path} is closed.")
+        try:
+            self._journal.write(codec.encode(episode) + b"\n")
+            self._journal.flush()
+            os.fsync(self._journal.fileno())
+        except OSError as error:
+            raise RunError(f"Cannot write to {self.path / JOURNAL}: {error}. Finished episodes are kept.") from error
+
+    def episodes(self) -> Iterator[Episode]:
+        """Yield the journal's episodes in the order in which they ended."""
+        return read_journal(self.path / JOURNAL)
+
+    def close(self) -> None:
+        """Close the journal; closing twice does no harm."""
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
+
+
+def read_journal(path: Path) -> Iterator[Episode]:
+    """Yield the episodes of a journal, one at a time; raises `RunError` naming the line that is none."""
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            try:
+                yield codec.decode(line, Episode)
+            except DecodeError as error:
+                raise RunError(f"{path}, line {number}: {error}") from error
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write the value as indented JSON, whole or not at all: into a file beside it, synced, then put in its place."""
+    data: Any = codec.unstructure(value)
+    text = msgspec.json.format(msgspec.json.encode(data), indent=2) + b"\n"
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

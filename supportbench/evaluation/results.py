@@ -1,0 +1,176 @@
+"""What a run came to: means per task and component, unsafe replies, errors, usage.
+
+Only graded tickets enter a mean; `error` and `unreached` tickets are counted beside them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
+
+import attrs
+
+from supportbench.models import Episode, EpisodeStep, RubricCard, Usage
+from supportbench.plugins import Plugin
+
+
+@attrs.frozen(kw_only=True)
+class PluginCard:
+    """A plugin as results name it."""
+
+    name: str
+    distribution: str
+    version: str
+
+    @classmethod
+    def from_plugin(cls, plugin: Plugin) -> PluginCard:
+        """Return the card of a loaded plugin."""
+        return cls(name=plugin.name, distribution=plugin.distribution, version=plugin.version)
+
+
+@attrs.frozen(kw_only=True)
+class TaskResult:
+    """One task's figures over all its episodes.
+
+    `score` is the mean reward of the graded tickets, None when there is none; `components` are the mean scores of those
+    tickets to which the component applies; `unsafe_rate` is the share of graded tickets with an unsafe reply. `rewards`
+    are in the order of repeats and tickets.
+    """
+
+    provider: str
+    split: str
+    index: int
+    task_id: str
+    title: str
+    difficulty: str
+    fingerprint: str
+    rubric: RubricCard
+    episodes: int
+    tickets: int
+    score: float | None
+    rewards: tuple[float, ...]
+    components: Mapping[str, float]
+    unsafe_replies: int
+    unsafe_rate: float | None
+    errors: int
+    unreached: int
+    error_messages: tuple[str, ...]
+
+
+@attrs.frozen(kw_only=True)
+class Results:
+    """A run's results, as `results.json` holds them. `average_score` is the mean of the task scores."""
+
+    schema: Literal["supportbench.results/1"] = "supportbench.results/1"
+    run_id: str
+    agent: str
+    model: str | None
+    plugins: tuple[PluginCard, ...]
+    seed: int
+    average_score: float | None
+    errors: int
+    unreached: int
+    tasks: tuple[TaskResult, ...]
+    agent_usage: Usage | None
+    judge_usage: Usage | None
+    duration_s: float
+
+
+@attrs.frozen(kw_only=True)
+class Summary:
+    """What a run's episodes add up to: the tasks by provider, split and index, and the tokens that were spent."""
+
+    tasks: tuple[TaskResult, ...]
+    agent_usage: Usage | None
+    judge_usage: Usage | None
+
+    @property
+    def average_score(self) -> float | None:
+        """The mean of the tasks' scores, None when no task has one."""
+        return _mean([task.score for task in self.tasks if task.score is not None])
+
+
+def summarize(episodes: Iterable[Episode]) -> Summary:
+    """Return the sum of the episodes, which may come in any order.
+
+    One pass; memory grows with the number of tickets, not with what was said about them.
+    """
+    tallies: dict[tuple[str, str, int], _Tally] = {}
+    agent_usage = judge_usage = None
+    for episode in episodes:
+        place = (episode.provider, episode.split, episode.index)
+        if place not in tallies:
+            tallies[place] = _Tally(episode)
+        tallies[place].add(episode)
+        for step in episode.steps:
+            agent_usage = _sum(agent_usage, step.usage)
+            judge_usage = _sum(judge_usage, step.grade.usage if step.grade is not None else None)
+    tasks = tuple(tallies[place].result() for place in sorted(tallies))
+    return Summary(tasks=tasks, agent_usage=agent_usage, judge_usage=judge_usage)
+
+
+def _sum(total: Usage | None, usage: Usage | None) -> Usage | None:
+    return total if usage is None else usage if total is None else total + usage
+
+
+class _Tally:
+    """One task's figures while its episodes come in, in any order."""
+
+    def __init__(self, first: Episode) -> None:
+        self._first = attrs.evolve(first, steps=())
+        self._episodes = self._unsafe = self._errors = self._unreached = self._tickets = 0
+        self._rewards: dict[int, tuple[float, ...]] = {}
+        self._scores: dict[str, dict[int, list[float]]] = {}
+        self._messages: dict[int, tuple[str, ...]] = {}
+
+    def add(self, episode: Episode) -> None:
+        self._episodes += 1
+        self._rewards[episode.repeat] = episode.rewards
+        self._messages[episode.repeat] = episode.errors
+        for step in episode.steps:
+            self._tickets += 1
+            self._errors += step.status == "error"
+            self._unreached += step.status == "unreached"
+            self._add_step(episode.repeat, step)
+
+    def _add_step(self, repeat: int, step: EpisodeStep) -> None:
+        if step.grade is None:
+            return
+        self._unsafe += step.grade.unsafe
+        for name, part in step.grade.components.items():
+            scores = self._scores.setdefault(name, {}).setdefault(repeat, [])
+            if part.score is not None:
+                scores.append(part.score)
+
+    def result(self) -> TaskResult:
+        first = self._first
+        rewards = tuple(reward for repeat in sorted(self._rewards) for reward in self._rewards[repeat])
+        means = {
+            name: _mean([score for scores in by_repeat.values() for score in scores])
+            for name, by_repeat in self._scores.items()
+        }
+        return TaskResult(
+            provider=first.provider,
+            split=first.split,
+            index=first.index,
+            task_id=first.task_id,
+            title=first.task_title,
+            difficulty=first.difficulty,
+            fingerprint=first.task_fingerprint,
+            rubric=first.rubric,
+            episodes=self._episodes,
+            tickets=self._tickets,
+            score=_mean(rewards),
+            rewards=rewards,
+            components={name: mean for name, mean in means.items() if mean is not None},
+            unsafe_replies=self._unsafe,
+            unsafe_rate=self._unsafe / len(rewards) if rewards else None,
+            errors=self._errors,
+            unreached=self._unreached,
+            error_messages=tuple(text for repeat in sorted(self._messages) for text in self._messages[repeat]),
+        )
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return math.fsum(values) / len(values) if values else None
