@@ -260,7 +260,7 @@ async def test_nobody_listening_is_an_error() -> None:
     with OpenAIStub(completion(GOOD)) as stub:
         url = stub.url
     agent = agent_for(url)
-    with pytest.raises(AgentError, match="cannot reach http://127.0.0.1:"):
+    with pytest.raises(AgentError, match=r"cannot reach http://127\.0\.0\.1:"):
         await agent.act(OBSERVATION)
     await agent.aclose()
 
@@ -336,7 +336,9 @@ async def test_a_parameter_that_is_not_taken_is_left_out(parameter: str) -> None
 
 
 async def test_the_limit_goes_by_the_name_that_is_taken() -> None:
-    message = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
+    message = (
+        "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
+    )
     refusal = failure(400, message, param="max_tokens", code="unsupported_parameter")
     _, stub = await reply_to(lambda request: refusal if "max_tokens" in request.body else completion(GOOD))
     assert [request.body.get("max_completion_tokens") for request in stub.requests] == [None, 1000]
@@ -518,7 +520,7 @@ def test_an_impossible_address_is_refused(url: str) -> None:
 
 async def test_without_a_key_only_using_it_is_an_error() -> None:
     agent = agent_for("", environ={"API_BASE_URL": "https://llm.example/v1"})
-    with pytest.raises(AgentError, match="there is no key for https://llm.example/v1: set API_KEY, HF_TOKEN or"):
+    with pytest.raises(AgentError, match=r"no key for https://llm\.example/v1: set API_KEY, HF_TOKEN or"):
         await agent.act(OBSERVATION)
 
 
@@ -544,7 +546,7 @@ async def test_the_key_is_shown_nowhere(caplog: pytest.LogCaptureFixture) -> Non
     ):
         error, stub = await error_after(step, timeout_s=0.3)
         texts += [*traceback.format_exception(error), repr(error), str(vars(error))]
-        texts += [json.dumps(request.body) for request in stub.requests if "Your key" not in str(request.body)]
+        texts += [json.dumps(request.body) for request in stub.requests]
         assert error.__cause__ is None
         assert error.__context__ is None
         agent = agent_for(stub)
@@ -552,7 +554,7 @@ async def test_the_key_is_shown_nowhere(caplog: pytest.LogCaptureFixture) -> Non
         if step.status == 401:
             assert "answered 401 to the key in API_KEY: Incorrect API key provided: [key]." in str(error)
     texts += [record.getMessage() + str(record.exc_text) for record in caplog.records]
-    shown = "\n".join(text for text in texts if not text.startswith('{"messages"'))
+    shown = "\n".join(texts)
     assert KEY not in shown
     assert KEY[:12] not in shown
 

@@ -1,0 +1,146 @@
+"""An OpenAI-compatible endpoint: the client, one request at a time, and what it has refused so far.
+
+Timeouts, retries and back-off (429, 5xx, lost connections, Retry-After) are the openai client's. What is ours is to
+find out which parameters the endpoint takes: one that it refuses is left out or replaced, and remembered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Mapping
+from typing import Any, Final
+
+import attrs
+
+from supportbench import Usage
+from supportbench_agents.openai_answer import shortened
+from supportbench_agents.openai_connection import Connection, EndpointError
+from supportbench_agents.openai_parameters import OpenAIOptions, refused_by, request_for, said_in
+from supportbench_agents.openai_prompt import Messages
+
+logger: Final = logging.getLogger("supportbench_agents.openai")
+
+
+@attrs.frozen(kw_only=True)
+class Completion:
+    """What the model answered, why it stopped and what that took; `refusal` is its own reason not to answer."""
+
+    text: str
+    refusal: str | None
+    finish_reason: str | None
+    usage: Usage
+
+
+class Endpoint:
+    """One endpoint with one model, shared by all episodes of a run; its client is made when it is first needed."""
+
+    def __init__(self, connection: Connection, options: OpenAIOptions) -> None:
+        self.connection = connection
+        self._options = options
+        self._refused: frozenset[str] = frozenset()
+        self._client: Any = None
+        self._making = threading.Lock()
+
+    async def complete(self, messages: Messages, schema: Mapping[str, Any], seed: int | None) -> Completion:
+        """Return the model's answer to the messages.
+
+        A parameter that the endpoint says it does not take is left out, and from then on never sent; what was left out
+        of a request that failed all the same is forgotten.
+
+        Raises:
+            EndpointError: there was no answer, after the client's retries.
+        """
+        key = self.connection.usable_key()
+        client = self._client or await asyncio.to_thread(self._made_client, key)
+        from openai import APIStatusError, OpenAIError
+
+        refused = self._refused
+        problem: str | None = None
+        while problem is None:
+            request = request_for(self._options, messages, schema, seed, refused)
+            try:
+                answered = await client.chat.completions.create(**request)
+            except APIStatusError as error:
+                newly = refused_by(error, request, self._options)
+                refused |= newly
+                if not newly:
+                    problem = self._describe(error)
+            except (OpenAIError, ValueError) as error:
+                problem = self._describe(error)
+            else:
+                self._remember(refused)
+                return self._completion(answered)
+        # Raised out here, so that no exception that holds the request, and with it the key, hangs on to it.
+        raise EndpointError(problem)
+
+    async def aclose(self) -> None:
+        """Close the connections; a later request opens new ones."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+    def _made_client(self, key: str) -> Any:
+        with self._making:
+            if self._client is None:
+                from openai import AsyncOpenAI
+
+                client = AsyncOpenAI(
+                    api_key=key,
+                    base_url=self.connection.base_url,
+                    timeout=self._options.timeout_s,
+                    max_retries=self._options.max_retries,
+                )
+                client.chat.completions  # noqa: B018 - imported on first sight, and better here than in the event loop
+                self._client = client
+            return self._client
+
+    def _remember(self, refused: frozenset[str]) -> None:
+        for name in sorted(refused - self._refused):
+            logger.warning("%s at %s takes no %s", self._options.model, self.connection.base_url, name)
+        self._refused |= refused
+
+    def _describe(self, error: Exception) -> str:
+        from openai import APIConnectionError, APIStatusError, APITimeoutError
+
+        url, tries = self.connection.base_url, self._options.max_retries + 1
+        attempts = "1 attempt" if tries == 1 else f"{tries} attempts"
+        if isinstance(error, APITimeoutError):
+            text = f"no answer from {url} within {self._options.timeout_s:g} s, in {attempts}"
+        elif isinstance(error, APIConnectionError):
+            text = f"cannot reach {url}, in {attempts}: {error.__cause__ or error}"
+        elif isinstance(error, APIStatusError):
+            text = f"{url} answered {error.status_code}"
+            if error.status_code in (401, 403):
+                text += f" to {self.connection.key_origin}"
+            elif error.status_code == 429 or error.status_code >= 500:
+                text += f" in {attempts}"
+            text += f": {said_in(error) or 'no more than that'}"
+        else:
+            text = f"{url} answered with something that is no chat completion: {type(error).__name__}"
+        return shortened(self.connection.without_key(text), 400)
+
+    def _completion(self, answered: Any) -> Completion:
+        choices = getattr(answered, "choices", None)
+        choice = choices[0] if isinstance(choices, list) and choices else None
+        message = getattr(choice, "message", None)
+        if choice is None or message is None:
+            said = getattr(answered, "error", None) or "is the base URL right? Most end in /v1"
+            text = f"{self.connection.base_url} answered with something that is no chat completion: {said}"
+            raise EndpointError(shortened(self.connection.without_key(text), 400))
+        used = getattr(answered, "usage", None)
+        return Completion(
+            text=message.content if isinstance(message.content, str) else "",
+            refusal=getattr(message, "refusal", None),
+            finish_reason=choice.finish_reason,
+            usage=Usage(
+                input_tokens=_count(getattr(used, "prompt_tokens", None)),
+                output_tokens=_count(getattr(used, "completion_tokens", None)),
+                calls=1,
+            ),
+        )
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0

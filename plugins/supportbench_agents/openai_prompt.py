@@ -1,0 +1,95 @@
+"""What the language model is told: the task, the ticket inside a fence, and what was wrong with an answer.
+
+The texts are in `prompts/`. The customer's words stand between two lines with a marker which their author cannot write:
+it is a hash of everything between them, so a ticket that closes its own fence would have to contain its own hash.
+A random marker would do that too, but nothing else in the prompt is random: equal observations of a ticket make equal
+prompts, for runs that can be repeated and endpoints that cache. The ticket is JSON, so that no line of a body can pass
+for one of our own records.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from functools import cache
+from importlib.resources import files
+from string import Template
+from typing import Any, Final, TypeAlias
+
+from supportbench import SupportQueueObservation, Ticket, fingerprint, unstructure
+
+Messages: TypeAlias = tuple[dict[str, str], ...]
+
+_TEXTS: Final = ("system", "ticket", "repair")
+
+
+def first_messages(observation: SupportQueueObservation, ticket: Ticket) -> Messages:
+    """Return the system message and the ticket's; earlier feedback, rewards and the episode's id are not in them."""
+    fenced = json.dumps(unstructure(ticket), ensure_ascii=False, indent=2)
+    marker = marker_of(fenced)
+    system = _text("system").substitute(
+        instructions=observation.instructions.strip(),
+        priorities=_listed(observation.allowed_priorities),
+        queues=_listed(observation.allowed_queues),
+        dispositions=_listed(observation.allowed_dispositions),
+        marker=marker,
+    )
+    return (
+        {"role": "system", "content": system},
+        {"role": "user", "content": _text("ticket").substitute(marker=marker, ticket=fenced)},
+    )
+
+
+def repair_messages(messages: Messages, answer: str, faults: Iterable[str]) -> Messages:
+    """Return the messages with the model's unusable answer behind them, and what is wrong with it."""
+    listed = "\n".join(f"- {fault}" for fault in faults)
+    return (
+        *messages,
+        {"role": "assistant", "content": answer or "(an empty answer)"},  # some endpoints refuse an empty message
+        {"role": "user", "content": _text("repair").substitute(faults=listed)},
+    )
+
+
+def answer_schema(observation: SupportQueueObservation) -> dict[str, Any]:
+    """Return the JSON Schema of an answer, within what strict structured output knows.
+
+    The summary comes first, so that a model reads before it decides.
+    """
+    properties = {
+        "summary": {"type": "string"},
+        "priority": {"type": "string", "enum": list(observation.allowed_priorities)},
+        "queue": {"type": "string", "enum": list(observation.allowed_queues)},
+        "disposition": {"type": "string", "enum": list(observation.allowed_dispositions)},
+        "response": {"type": "string"},
+        "confidence": {"type": "number", "description": "from 0 to 1"},
+    }
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def marker_of(text: str) -> str:
+    """Return 32 hexadecimal digits that follow from the text and do not occur in it."""
+    digest = hashlib.sha256(text.encode())
+    while (marker := digest.hexdigest()[:32]) in text:
+        digest.update(b"again")
+    return marker
+
+
+@cache
+def prompt_fingerprint() -> str:
+    """Return a string that changes with the prompt's texts."""
+    return fingerprint({name: _text(name).template for name in _TEXTS})
+
+
+@cache
+def _text(name: str) -> Template:
+    return Template((files(__package__) / "prompts" / f"{name}.md").read_text(encoding="utf-8").strip())
+
+
+def _listed(values: Iterable[str]) -> str:
+    return ", ".join(json.dumps(value, ensure_ascii=False) for value in values)
