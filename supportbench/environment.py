@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -46,6 +46,12 @@ class Graders:
         self._registry = registry
         self._override = None if override is None else Grader(bind(override, registry))
         self._bound: dict[str, Grader] = {}
+
+    def offers(self) -> Iterator[object]:
+        """Yield the components and checks that are bound by now."""
+        for grader in (*self._bound.values(), *([self._override] if self._override else [])):
+            yield from (part.component for part in grader.rubric.components)
+            yield from (part.check for part in grader.rubric.checks)
 
     def for_task(self, task: Task) -> Grader:
         """Return the grader of a task; raises `RubricError` or `UnknownNameError` when its rubric cannot be bound."""

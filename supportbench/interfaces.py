@@ -7,6 +7,7 @@ and agents may have
   rubric's fingerprint and results of different fingerprints do not compare;
 - `data_fingerprint`: a string that identifies the rule data which decides the answers; it is fingerprinted too;
 - `Options`, an attrs class, and `configured(options)`, which returns the object to use with these options;
+- `options` on an agent so configured: the options in force, for the record of a run (never a secret);
 - `async aclose()`, called once when everything is over.
 """
 

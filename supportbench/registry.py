@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -27,6 +28,8 @@ from supportbench.models import Rubric
 from supportbench.plugins import Plugin, PluginSet, discover, new_plugin_manager
 
 T = TypeVar("T")
+
+logger: Final = logging.getLogger("supportbench.registry")
 
 # Names that the server uses as the first part of a path: a provider is a path segment there (OpenEnv's Task API).
 ROUTES: Final = frozenset(
@@ -141,18 +144,29 @@ class Registry:
         entries = frozendict({**self.providers.entries, provider.name: entry})
         return attrs.evolve(self, providers=Catalogue(self.providers.kind, entries))
 
-    @asynccontextmanager
-    async def open(self) -> AsyncIterator[Registry]:
-        """Use the registry within the block; on leaving, every offer that has an `aclose` is closed."""
-        try:
-            yield self
-        finally:
-            for catalogue in (self.providers, self.components, self.checks, self.agents, self.executors):
-                for entry in catalogue.entries.values():
-                    aclose = getattr(entry.value, "aclose", None)
-                    if aclose is not None:
-                        with boundary(HookError, f"closing {catalogue.kind} {entry.name!r} of {entry.plugin.origin}"):
-                            await aclose()
+    def offers(self) -> Iterator[object]:
+        """Yield everything that is offered."""
+        for catalogue in (self.providers, self.components, self.checks, self.agents, self.executors):
+            yield from catalogue.values()
+
+
+@asynccontextmanager
+async def closing(offers: Iterable[object]) -> AsyncIterator[None]:
+    """On leaving the block, close every one of the offers that has an `aclose`, each once.
+
+    What one of them raises is logged: it ends neither the program nor the closing of the others.
+    """
+    try:
+        yield
+    finally:
+        for offer in {id(offer): offer for offer in offers}.values():
+            aclose = getattr(offer, "aclose", None)
+            if aclose is not None:
+                try:
+                    with boundary(HookError, f"closing {getattr(offer, 'name', type(offer).__name__)!r}"):
+                        await aclose()
+                except HookError as error:
+                    logger.error("%s", error.detail)  # noqa: TRY400 - who it was is said; the traceback is not ours
 
 
 def load_registry(environ: Mapping[str, str], block: Iterable[str] = ()) -> Registry:
@@ -163,6 +177,12 @@ def load_registry(environ: Mapping[str, str], block: Iterable[str] = ()) -> Regi
 def version_of(offer: object) -> str:
     """Return the version of a component, check or agent: "0" when it declares none."""
     return str(getattr(offer, "version", "0"))
+
+
+def data_fingerprint_of(offer: object) -> str | None:
+    """Return what identifies the rule data that decides the offer's answers, None when it declares none."""
+    data = getattr(offer, "data_fingerprint", None)
+    return None if data is None else str(data)
 
 
 def configure(offer: T, options: Mapping[str, Any], what: str) -> tuple[T, Mapping[str, Any]]:

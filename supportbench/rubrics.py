@@ -13,7 +13,7 @@ from supportbench import codec
 from supportbench.errors import DecodeError, RubricError, UnknownNameError
 from supportbench.interfaces import GradingComponent, SafetyCheck
 from supportbench.models import Rubric, RubricCard, RubricComponent
-from supportbench.registry import Registry, configure, version_of
+from supportbench.registry import Registry, configure, data_fingerprint_of, version_of
 
 ALL_CHECKS: Final = "*"
 UNSAFE_REPLY: Final = "unsafe_reply"
@@ -100,7 +100,8 @@ def bind(rubric: Rubric, registry: Registry) -> BoundRubric:
     decisive = {
         "components": sorted(used, key=lambda record: str(record["as"])),
         "checks": [
-            {"name": check.name, "version": version_of(check.check), "data": _data_of(check.check)} for check in checks
+            {"name": check.name, "version": version_of(check.check), "data": data_fingerprint_of(check.check)}
+            for check in checks
         ],
         "mode": rubric.safety.mode,
         "penalty": float(rubric.safety.penalty),
@@ -125,7 +126,7 @@ def _bound_component(
         "weight": float(line.weight),
         "version": version_of(entry.value),
         "options": options,
-        "data": _data_of(component),
+        "data": data_fingerprint_of(component),
     }
     who = f"component {line.use!r} of plugin {entry.plugin.name!r}"
     return BoundComponent(name=line.as_, weight=line.weight, component=component, who=who), record
@@ -143,8 +144,3 @@ def _bound_check(rubric: Rubric, name: str, registry: Registry) -> BoundCheck:
 def _expanded(rubric: Rubric, registry: Registry) -> list[str]:
     named = rubric.safety.checks
     return sorted(registry.checks) if ALL_CHECKS in named else sorted(named)
-
-
-def _data_of(offer: object) -> str | None:
-    data = getattr(offer, "data_fingerprint", None)
-    return None if data is None else str(data)

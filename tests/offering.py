@@ -8,9 +8,12 @@ from types import ModuleType
 from typing import Any
 
 from supportbench import (
+    Agent,
     AnswerKey,
     Case,
     ComponentScore,
+    Episode,
+    Executor,
     GradingComponent,
     Registry,
     Rubric,
@@ -32,6 +35,9 @@ def registry_of(
     checks: Iterable[SafetyCheck] = (),
     rubrics: Iterable[Rubric] = (),
     providers: Iterable[TaskProvider] = (),
+    agents: Iterable[Agent] = (),
+    executors: Iterable[Executor] = (),
+    listener: Callable[[Episode], Awaitable[None]] | None = None,
     plugin: str = "house",
 ) -> Registry:
     """Return the registry of one plugin that offers these."""
@@ -41,8 +47,12 @@ def registry_of(
         ("supportbench_safety_checks", checks),
         ("supportbench_rubrics", rubrics),
         ("supportbench_task_providers", providers),
+        ("supportbench_agents", agents),
+        ("supportbench_executors", executors),
     ):
         setattr(module, hook, hookimpl(_hook(hook, tuple(offers))))
+    if listener is not None:
+        setattr(module, "supportbench_episode_finished", hookimpl(listener))  # noqa: B010 - a module has no such field
     found = PluginSet(plugins=(Plugin(name=plugin, distribution=f"{plugin}-dist", version="1.0", module=module),))
     return Registry.from_plugins(found, {}).check()
 

@@ -62,6 +62,7 @@ class OpenAIAgent:
         """Return the agent that asks this model, with connections of its own; raises ValueError for a bad base URL."""
         connection = attrs.evolve(self.connection, base_url=options.base_url or self.connection.base_url)
         connection.check_url()
+        options = attrs.evolve(options, base_url=connection.base_url)
         endpoint = Endpoint(connection, options)
         return OpenAIAgent(connection=connection, options=options, endpoint=endpoint).start_episode(0)
 

@@ -20,7 +20,7 @@ from supportbench.errors import ActionError, DecodeError, RunError, did_you_mean
 from supportbench.evaluation.episode import without_details
 from supportbench.grading import check_taxonomy
 from supportbench.models import Case, Grade, Submission, SupportQueueAction, Task, fields
-from supportbench.registry import Registry
+from supportbench.registry import Registry, closing
 from supportbench.rubrics import resolve_rubric
 from supportbench.task_files import read_tickets
 
@@ -120,7 +120,9 @@ def _submissions(actions: BinaryIO, tasks: Iterable[Task]) -> list[Submission]:
 
 
 async def _grade_all(registry: Registry, graders: Graders, submissions: Iterable[Submission], *, as_json: bool) -> None:
-    async with registry.open():
+    for submission in submissions:
+        graders.for_task(submission.task)  # refuses a rubric that cannot be bound before anything is graded
+    async with closing((*registry.offers(), *graders.offers())):
         if as_json:
             for submission in submissions:
                 click.echo(codec.encode(await _graded(graders, submission)))

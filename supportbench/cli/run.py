@@ -119,9 +119,8 @@ def _planned(
 
 
 async def _evaluated(planned: PlannedRun, folder: Path, run_id: str) -> Results:
-    async with planned.registry.open():
-        with _progress(planned.total_episodes) as advance:
-            return await evaluate(planned, folder, run_id=run_id, on_episode=advance)
+    with _progress(planned.total_episodes) as advance:
+        return await evaluate(planned, folder, run_id=run_id, on_episode=advance)
 
 
 @contextmanager

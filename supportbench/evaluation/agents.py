@@ -7,21 +7,26 @@ from typing import Any
 
 import attrs
 
+from supportbench import codec
 from supportbench.errors import AgentError, UnknownNameError, boundary
 from supportbench.interfaces import Agent
 from supportbench.models import AgentReply, SupportQueueAction, SupportQueueObservation
-from supportbench.registry import Registry, configure, version_of
+from supportbench.registry import Registry, configure, data_fingerprint_of, version_of
 
 
 @attrs.frozen(kw_only=True)
 class ChosenAgent:
-    """An agent ready to play: `label` is what the person wrote, `model` the language model behind it, if any."""
+    """An agent ready to play: `label` is what the person wrote, `model` the language model behind it, if any.
+
+    `options` are those in force, defaults and environment included, where the agent tells them as its `options`.
+    """
 
     label: str
     agent: Agent
     version: str
     model: str | None = None
     options: Mapping[str, Any] = attrs.field(factory=dict)
+    data_fingerprint: str | None = None
 
     def for_episode(self, seed: int) -> Agent:
         """Return the agent for one episode; one that keeps nothing between tickets serves all of them."""
@@ -49,13 +54,14 @@ def choose_agent(registry: Registry, label: str, options: Mapping[str, Any] | No
             raise UnknownNameError(f"Agent {name!r} takes no argument, but is given {argument!r}.")
         given[attrs.fields(kind)[0].name] = argument
     configured, filled = configure(agent, given, f"agent {name!r}")
-    model = getattr(configured, "model", None)
+    model, in_force = getattr(configured, "model", None), getattr(configured, "options", None)
     return ChosenAgent(
         label=label,
         agent=configured,
         version=version_of(agent),
         model=model if isinstance(model, str) else None,
-        options=filled,
+        options=codec.unstructure(in_force) if attrs.has(type(in_force)) else filled,
+        data_fingerprint=data_fingerprint_of(configured),
     )
 
 

@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 import msgspec
 
@@ -24,7 +24,8 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._journal: BinaryIO | None = None
+        # Unbuffered: what the disk has no room for must not wait in a buffer to fail again when the file is closed.
+        self._journal = (path / JOURNAL).open("ab", buffering=0)
 
     @classmethod
     def create(cls, path: Path, manifest: object) -> RunFolder:
@@ -33,20 +34,17 @@ class RunFolder:
             path.mkdir(parents=True, exist_ok=True)
             if any(path.iterdir()):
                 raise RunError(f"{path} is not empty. Name another folder with --out, or move this one away.")
-            folder = cls(path)
             write_json(path / RUN, manifest)
-            folder._journal = (path / JOURNAL).open("ab")
+            return cls(path)
         except OSError as error:
             raise RunError(f"Cannot write the run to {path}: {error}") from error
-        return folder
 
     def append(self, episode: Episode) -> None:
         """Write the episode's line and wait until it is on the disk."""
-        if self._journal is None:
-            raise RunError(f"The run in {self.path} is closed.")
+        line = memoryview(codec.encode(episode) + b"\n")
         try:
-            self._journal.write(codec.encode(episode) + b"\n")
-            self._journal.flush()
+            while line:
+                line = line[self._journal.write(line) :]
             os.fsync(self._journal.fileno())
         except OSError as error:
             raise RunError(f"Cannot write to {self.path / JOURNAL}: {error}. Finished episodes are kept.") from error
@@ -57,9 +55,7 @@ class RunFolder:
 
     def close(self) -> None:
         """Close the journal; closing twice does no harm."""
-        if self._journal is not None:
-            self._journal.close()
-            self._journal = None
+        self._journal.close()
 
 
 def read_journal(path: Path) -> Iterator[Episode]:

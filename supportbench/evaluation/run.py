@@ -19,6 +19,7 @@ from attrs.validators import ge, optional
 
 from supportbench.choosing import DEFAULT_SPLIT, ChosenTask, TaskChooser
 from supportbench.environment import Graders, task_fingerprint
+from supportbench.errors import RunError
 from supportbench.evaluation.agents import ChosenAgent
 from supportbench.evaluation.episode import EpisodePlayer
 from supportbench.evaluation.executors import LOCAL, LocalExecutor
@@ -26,7 +27,7 @@ from supportbench.evaluation.journal import RESULTS, RunFolder, write_json
 from supportbench.evaluation.results import PluginCard, Results, Summary, summarize
 from supportbench.interfaces import EpisodeSpec, Executor
 from supportbench.models import Episode, Rubric, RubricCard
-from supportbench.registry import Registry
+from supportbench.registry import Registry, closing
 from supportbench.watchdog import watch
 
 
@@ -75,6 +76,7 @@ class RunManifest:
     agent: str
     agent_version: str
     agent_options: Mapping[str, Any]
+    agent_data: str | None
     model: str | None
     tasks: tuple[TaskManifest, ...]
     repeats: int
@@ -146,6 +148,8 @@ async def evaluate(
 ) -> Results:
     """Play the planned episodes, append each to the journal in the folder `out` as it ends, write and return results.
 
+    The agent and the graders are closed afterwards.
+
     Raises:
         RunError: the folder cannot be used; what was played before stays in it.
     """
@@ -154,7 +158,7 @@ async def evaluate(
     folder = RunFolder.create(out, _manifest(planned, run_id))
     player = EpisodePlayer(registry=registry, graders=planned.graders, agent=evaluation.agent)
     with contextlib.closing(folder):
-        async with watch(registry):
+        async with closing((*registry.offers(), evaluation.agent.agent, *planned.graders.offers())), watch(registry):
             played = planned.executor.run(player.play, planned.specs(), concurrency=evaluation.concurrency)
             async with contextlib.aclosing(played) as episodes:
                 async for episode in episodes:
@@ -162,7 +166,10 @@ async def evaluate(
                     on_episode(episode)
         summary = summarize(folder.episodes())
         results = results_of(planned, summary, run_id=run_id, duration_s=time.perf_counter() - begun)
-        write_json(out / RESULTS, results)
+        try:
+            write_json(out / RESULTS, results)
+        except OSError as error:
+            raise RunError(f"Cannot write {out / RESULTS}: {error}. Finished episodes are kept.") from error
     return results
 
 
@@ -210,6 +217,7 @@ def _manifest(planned: PlannedRun, run_id: str) -> RunManifest:
         agent=evaluation.agent.label,
         agent_version=evaluation.agent.version,
         agent_options=evaluation.agent.options,
+        agent_data=evaluation.agent.data_fingerprint,
         model=evaluation.agent.model,
         tasks=tuple(
             TaskManifest(

@@ -1,0 +1,28 @@
+"""Running the real command in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+_OURS = ("SUPPORTBENCH_", "API_", "OPENAI_", "HF_")
+
+
+def supportbench(
+    *arguments: str | Path, cwd: Path, environ: Mapping[str, str] | None = None, stdin: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Run `supportbench …` in the folder `cwd` and return what came out; nothing of our own environment leaks in."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
+    return subprocess.run(
+        [sys.executable, "-m", "supportbench", *map(str, arguments)],
+        cwd=cwd,
+        env={**inherited, "COLUMNS": "80", "PYTHONWARNINGS": "error", **(environ or {})},
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )

@@ -1,0 +1,179 @@
+"""`supportbench run`, as a person types it."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from supportbench import Episode, decode
+from tests.cli.command import supportbench
+
+TASKS = ("easy_inbox_cleanup", "medium_sla_defense", "hard_exec_escalations")
+
+
+def test_prints_a_table_and_says_where_the_results_are(tmp_path: Path) -> None:
+    done = supportbench("run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for expected in (*TASKS, "difficulty", "tickets", "score", "disposition", "unsafe", "errors", "Average score"):
+        assert expected in done.stdout
+    folder = tmp_path / done.stdout.strip().splitlines()[-1].removeprefix("Results: ")
+    assert sorted(path.name for path in folder.iterdir()) == ["journal.jsonl", "results.json", "run.json"]
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert done.stderr == ""
+
+
+def test_the_folder_holds_what_was_asked_every_episode_and_their_sum(tmp_path: Path) -> None:
+    done = supportbench("run", "--repeats", "2", "--seed", "7", "--out", "r", "--json", cwd=tmp_path)
+    asked = json.loads((tmp_path / "r/run.json").read_text())
+    results = json.loads((tmp_path / "r/results.json").read_text())
+    episodes = [decode(line, Episode) for line in (tmp_path / "r/journal.jsonl").read_bytes().splitlines()]
+    assert json.loads(done.stdout) == results
+    assert (asked["schema"], results["schema"]) == ("supportbench.run/1", "supportbench.results/1")
+    assert (asked["seed"], asked["repeats"], results["seed"]) == (7, 2, 7)
+    assert {(episode.task_id, episode.repeat) for episode in episodes} == {(t, r) for t in TASKS for r in (0, 1)}
+    assert [task["fingerprint"] for task in results["tasks"]] == [task["fingerprint"] for task in asked["tasks"]]
+    for task in results["tasks"]:
+        assert len(task["rewards"]) == task["tickets"]
+        assert task["score"] == pytest.approx(sum(task["rewards"]) / len(task["rewards"]))
+    assert results["average_score"] == pytest.approx(sum(task["score"] for task in results["tasks"]) / 3)
+
+
+def test_the_same_seed_gives_the_same_results_but_for_times_whatever_the_concurrency(tmp_path: Path) -> None:
+    results = []
+    for folder, concurrency in (("a", "1"), ("b", "3")):
+        arguments = ("--agent", "random", "--repeats", "4", "--concurrency", concurrency, "--out", folder)
+        assert supportbench("run", *arguments, cwd=tmp_path).returncode == 0
+        data = json.loads((tmp_path / folder / "results.json").read_text())
+        results.append({key: value for key, value in data.items() if key not in ("run_id", "duration_s")})
+    assert results[0] == results[1]
+
+
+def test_limit_counts_tickets_over_all_tasks(tmp_path: Path) -> None:
+    supportbench("run", "--limit", "3", "--out", "r", cwd=tmp_path)
+    results = json.loads((tmp_path / "r/results.json").read_text())
+    assert [(task["task_id"], task["tickets"]) for task in results["tasks"]] == [(TASKS[0], 2), (TASKS[1], 1)]
+    assert results["unreached"] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--task", TASKS[2], "--task", TASKS[0]], [TASKS[0], TASKS[2]]),
+        (["--split", "test", "--index", "1"], [TASKS[1]]),
+    ],
+)
+def test_tasks_can_be_chosen(tmp_path: Path, arguments: list[str], expected: list[str]) -> None:
+    done = supportbench("run", *arguments, "--json", cwd=tmp_path)
+    assert [task["task_id"] for task in json.loads(done.stdout)["tasks"]] == expected
+
+
+def test_another_rubric_can_be_named_or_read_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text('name = "mine"\n[[component]]\nuse = "queue"\nas = "owner"\nweight = 1.0\n')
+    by_name = json.loads(supportbench("run", "--rubric", "exact", "--json", cwd=tmp_path).stdout)
+    by_file = json.loads(supportbench("run", "--rubric", "mine.toml", "--json", cwd=tmp_path).stdout)
+    assert set(by_name["tasks"][0]["components"]) == {"priority", "queue", "disposition"}
+    assert set(by_file["tasks"][0]["components"]) == {"owner"}
+    assert by_name["tasks"][0]["rubric"]["fingerprint"] != by_file["tasks"][0]["rubric"]["fingerprint"]
+
+
+def test_own_tickets_are_played_from_a_file(tmp_path: Path) -> None:
+    tickets = [
+        {"ticket_id": "A", "subject": "s", "body": "b", "answer_key": {"priority": "P1"}},
+        {"ticket_id": "B", "subject": "s", "body": "b", "task_id": "t", "answer_key": {"queue": "billing"}},
+        {"ticket_id": "C", "subject": "s", "body": "b", "task_id": "t", "answer_key": {"queue": "billing"}},
+    ]
+    (tmp_path / "tickets.jsonl").write_text("\n".join(map(json.dumps, tickets)))
+    done = supportbench("run", "--tickets", "tickets.jsonl", "--agent", "random", "--json", cwd=tmp_path)
+    assert {task["task_id"]: task["tickets"] for task in json.loads(done.stdout)["tasks"]} == {"A": 1, "t": 2}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--agent", "heuristik"], "Did you mean 'heuristic'?"),
+        (["--agent", "random:7"], "takes no argument"),
+        (["--task", "easy_inbox_clean"], "Did you mean 'easy_inbox_cleanup'?"),
+        (["--provider", "triag"], "Did you mean 'triage'?"),
+        (["--split", "tets"], "Did you mean 'test'?"),
+        (["--index", "3"], "Allowed: from 0 to 2"),
+        (["--rubric", "defualt"], "Did you mean 'default'?"),
+        (["--rubric", "missing.toml"], "Cannot read rubric file missing.toml"),
+        (["--block", "keywrod"], "Did you mean 'keyword'?"),
+        (["--block", "triage"], "no task provider 'triage'"),
+        (["--block", "keyword"], "asks for rubric 'default'"),
+        (["--executor", "cloud"], "no executor 'cloud'"),
+        (["--task", "x", "--index", "1"], "the same thing twice"),
+        (["--repeats", "0"], "not in the range"),
+        (["--agent-option", "colour"], "not KEY=VALUE"),
+        (["--agent", "random", "--agent-option", "colour=red"], "takes no options"),
+    ],
+)
+def test_wrong_usage_is_refused_with_the_next_move_and_leaves_nothing_behind(
+    tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    done = supportbench("run", *arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_with_something_in_it_is_never_written_to(tmp_path: Path) -> None:
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r/thesis.tex").write_text("years of work")
+    done = supportbench("run", "--out", "r", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "is not empty" in done.stderr
+    assert [path.name for path in (tmp_path / "r").iterdir()] == ["thesis.tex"]
+
+
+def test_settings_come_from_the_environment_and_options_win(tmp_path: Path) -> None:
+    environ = {"SUPPORTBENCH_AGENT": "random", "SUPPORTBENCH_RUBRIC": "exact"}
+    from_environ = json.loads(supportbench("run", "--json", cwd=tmp_path, environ=environ).stdout)
+    assert (from_environ["agent"], from_environ["tasks"][0]["rubric"]["name"]) == ("random", "exact")
+    overridden = supportbench("run", "--json", "--rubric", "default", cwd=tmp_path, environ=environ)
+    assert json.loads(overridden.stdout)["tasks"][0]["rubric"]["name"] == "default"
+
+
+def test_a_misspelt_setting_is_refused(tmp_path: Path) -> None:
+    done = supportbench("run", cwd=tmp_path, environ={"SUPPORTBENCH_BLOK": "safety"})
+    assert done.returncode == 2
+    assert "Did you mean 'SUPPORTBENCH_BLOCK'?" in done.stderr
+
+
+def test_an_agent_that_fails_exits_1_and_the_errors_come_first(tmp_path: Path) -> None:
+    done = supportbench("run", "--agent", "openai:m", "--task", TASKS[1], "--out", "r", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stdout.startswith("1 ticket ended in an error and 2 were not reached; neither enters a mean.")
+    results = json.loads((tmp_path / "r/results.json").read_text())
+    (task,) = results["tasks"]
+    assert (task["errors"], task["unreached"], task["score"], task["rewards"]) == (1, 2, None, [])
+    assert results["average_score"] is None
+
+
+def test_a_terminal_gets_a_progress_bar(tmp_path: Path) -> None:
+    master, slave = pty.openpty()
+    command = [sys.executable, "-m", "supportbench", "run", "--agent", "random", "--repeats", "50", "--out", "r"]
+    environ = {**os.environ, "TERM": "xterm"}
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=slave, env=environ)
+    os.close(slave)
+    shown = b""
+    while True:
+        try:
+            part = os.read(master, 4096)
+        except OSError:  # the other end is closed
+            break
+        if not part:
+            break
+        shown += part
+    os.close(master)
+    assert process.wait(timeout=60) == 0
+    assert b"playing" in shown
+    assert b"150/150" in shown
