@@ -68,6 +68,10 @@ class UnknownNameError(SupportbenchError):
     """Nothing is offered under that name; the message suggests the nearest and lists the known ones."""
 
 
+class OptionsError(SupportbenchError):
+    """An agent, component or check does not take these options."""
+
+
 class RubricError(SupportbenchError):
     """A rubric does not fit together, or does not fit what is installed."""
 

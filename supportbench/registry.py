@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
-import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import version
 from typing import Any, Final, Generic, TypeVar
 
@@ -14,30 +11,19 @@ from frozendict import frozendict
 
 from supportbench import codec
 from supportbench.errors import (
-    DecodeError,
     HookError,
     PluginFailure,
     PluginLoadError,
-    RubricError,
     UnknownNameError,
     boundary,
     did_you_mean,
 )
 from supportbench.interfaces import Agent, Executor, GradingComponent, SafetyCheck, TaskProvider
 from supportbench.models import Rubric
+from supportbench.offers import problem_with_methods, problem_with_provider, problem_with_rubric
 from supportbench.plugins import Plugin, PluginSet, discover, new_plugin_manager
 
 T = TypeVar("T")
-
-logger: Final = logging.getLogger("supportbench.registry")
-
-# Names that the server uses as the first part of a path: a provider is a path segment there (OpenEnv's Task API).
-ROUTES: Final = frozenset(
-    (
-        *("docs", "health", "list_environments", "mcp", "metadata", "metrics", "openapi.json", "plugins"),
-        *("reset", "rubrics", "schema", "state", "step", "tasks", "web", "ws"),
-    )
-)
 
 
 @attrs.frozen(kw_only=True)
@@ -150,61 +136,9 @@ class Registry:
             yield from catalogue.values()
 
 
-@asynccontextmanager
-async def closing(offers: Iterable[object]) -> AsyncIterator[None]:
-    """On leaving the block, close every one of the offers that has an `aclose`, each once.
-
-    What one of them raises is logged: it ends neither the program nor the closing of the others.
-    """
-    try:
-        yield
-    finally:
-        for offer in {id(offer): offer for offer in offers}.values():
-            aclose = getattr(offer, "aclose", None)
-            if aclose is not None:
-                try:
-                    with boundary(HookError, f"closing {getattr(offer, 'name', type(offer).__name__)!r}"):
-                        await aclose()
-                except HookError as error:
-                    logger.error("%s", error.detail)  # noqa: TRY400 - who it was is said; the traceback is not ours
-
-
 def load_registry(environ: Mapping[str, str], block: Iterable[str] = ()) -> Registry:
     """Discover the installed plugins and return what they offer, failures included (see `Registry.check`)."""
     return Registry.from_plugins(discover(block), environ)
-
-
-def version_of(offer: object) -> str:
-    """Return the version of a component, check or agent: "0" when it declares none."""
-    return str(getattr(offer, "version", "0"))
-
-
-def data_fingerprint_of(offer: object) -> str | None:
-    """Return what identifies the rule data that decides the offer's answers, None when it declares none."""
-    data = getattr(offer, "data_fingerprint", None)
-    return None if data is None else str(data)
-
-
-def configure(offer: T, options: Mapping[str, Any], what: str) -> tuple[T, Mapping[str, Any]]:
-    """Return the offer set up with these options, and the options with their defaults filled in.
-
-    Raises:
-        RubricError: it takes no options, or not these; `what` names it in the message.
-    """
-    kind = getattr(offer, "Options", None)
-    if kind is None:
-        if options:
-            raise RubricError(f"{what} takes no options, but is given {', '.join(sorted(options))}")
-        return offer, frozendict()
-    try:
-        decoded = codec.structure(options, kind)
-    except DecodeError as error:
-        raise RubricError(f"The options of {what} are wrong: {error}") from error
-    with boundary(HookError, f"configuring {what}"):
-        try:
-            return offer.configured(decoded), codec.unstructure(decoded)  # type: ignore[attr-defined]
-        except ValueError as error:
-            raise RubricError(f"The options of {what} are wrong: {error}") from error
 
 
 # -- asking one plugin --------------------------------------------------------------------------------------------
@@ -239,56 +173,16 @@ def _added(
     return None
 
 
-def _problem_with_name(value: Any) -> str | None:
-    name = getattr(value, "name", None)
-    if not isinstance(name, str) or not name.strip():
-        return "has no 'name' (a string)"
-    if any(char in name for char in ":,/") or name != name.strip() or not name.isprintable():
-        return f"has the name {name!r}; a name has no blanks around it and none of : , /"
-    return None
-
-
-def _problem_with_methods(value: Any, methods: Iterable[str], *, is_async: bool) -> str | None:
-    if isinstance(value, type):
-        return "is a class; offer an instance of it"
-    problem = _problem_with_name(value)
-    if problem is not None:
-        return problem
-    for method in methods:
-        function = getattr(value, method, None)
-        if not callable(function):
-            return f"{value.name!r} has no method {method!r}"
-        if is_async and not inspect.iscoroutinefunction(function):
-            return f"{value.name!r} has a plain method {method!r}; it must be a coroutine function (async def {method})"
-    options = getattr(value, "Options", None)
-    if options is not None and not (isinstance(options, type) and attrs.has(options)):
-        return f"{value.name!r} has 'Options' that are no attrs class"
-    if options is not None and not callable(getattr(value, "configured", None)):
-        return f"{value.name!r} has 'Options' but no method 'configured'"
-    return None
-
-
-def _problem_with_provider(value: Any) -> str | None:
-    problem = _problem_with_methods(value, ("splits", "num_tasks", "task", "find", "taxonomies"), is_async=False)
-    if problem is None and value.name.casefold() in ROUTES:
-        return f"is named {value.name!r}, which is a path of the server; choose another name"
-    return problem
-
-
-def _problem_with_rubric(value: Any) -> str | None:
-    return None if isinstance(value, Rubric) else "is no Rubric"
-
-
 _KINDS: Final[Mapping[str, tuple[str, Callable[[Any], str | None]]]] = {
-    "providers": ("supportbench_task_providers", _problem_with_provider),
+    "providers": ("supportbench_task_providers", problem_with_provider),
     "components": (
         "supportbench_grading_components",
-        lambda value: _problem_with_methods(value, ("score",), is_async=True),
+        lambda value: problem_with_methods(value, ("score",), is_async=True),
     ),
-    "checks": ("supportbench_safety_checks", lambda value: _problem_with_methods(value, ("check",), is_async=True)),
-    "rubrics": ("supportbench_rubrics", _problem_with_rubric),
-    "agents": ("supportbench_agents", lambda value: _problem_with_methods(value, ("act",), is_async=True)),
-    "executors": ("supportbench_executors", lambda value: _problem_with_methods(value, ("run",), is_async=False)),
+    "checks": ("supportbench_safety_checks", lambda value: problem_with_methods(value, ("check",), is_async=True)),
+    "rubrics": ("supportbench_rubrics", problem_with_rubric),
+    "agents": ("supportbench_agents", lambda value: problem_with_methods(value, ("act",), is_async=True)),
+    "executors": ("supportbench_executors", lambda value: problem_with_methods(value, ("run",), is_async=False)),
 }
 _SPOKEN: Final = {
     "providers": "task provider",

@@ -10,10 +10,11 @@ import attrs
 from frozendict import frozendict
 
 from supportbench import codec
-from supportbench.errors import DecodeError, RubricError, UnknownNameError
+from supportbench.errors import DecodeError, OptionsError, RubricError, UnknownNameError
 from supportbench.interfaces import GradingComponent, SafetyCheck
 from supportbench.models import Rubric, RubricCard, RubricComponent
-from supportbench.registry import Registry, configure, data_fingerprint_of, version_of
+from supportbench.offers import configure, data_fingerprint_of, version_of
+from supportbench.registry import Registry
 
 ALL_CHECKS: Final = "*"
 UNSAFE_REPLY: Final = "unsafe_reply"
@@ -119,7 +120,10 @@ def _bound_component(
         entry = registry.components.entry(line.use)
     except UnknownNameError as error:
         raise RubricError(f"Rubric {rubric.name!r} uses component {line.use!r}. {error}") from None
-    component, options = configure(entry.value, line.options, f"component {line.use!r} in rubric {rubric.name!r}")
+    try:
+        component, options = configure(entry.value, line.options, f"component {line.use!r}")
+    except OptionsError as error:
+        raise RubricError(f"Rubric {rubric.name!r}, component {line.as_!r}: {error}") from error
     record = {
         "use": line.use,
         "as": line.as_,
@@ -137,7 +141,10 @@ def _bound_check(rubric: Rubric, name: str, registry: Registry) -> BoundCheck:
         entry = registry.checks.entry(name)
     except UnknownNameError as error:
         raise RubricError(f"Rubric {rubric.name!r} asks for safety check {name!r}. {error}") from None
-    check, _ = configure(entry.value, {}, f"safety check {name!r}")
+    try:
+        check, _ = configure(entry.value, {}, f"safety check {name!r}")
+    except OptionsError as error:
+        raise RubricError(f"Rubric {rubric.name!r}: {error}") from error
     return BoundCheck(name=name, check=check, who=f"safety check {name!r} of plugin {entry.plugin.name!r}")
 
 

@@ -20,7 +20,8 @@ from supportbench.errors import ActionError, DecodeError, RunError, did_you_mean
 from supportbench.evaluation.episode import without_details
 from supportbench.grading import check_taxonomy
 from supportbench.models import Case, Grade, Submission, SupportQueueAction, Task, fields
-from supportbench.registry import Registry, closing
+from supportbench.offers import closing
+from supportbench.registry import Registry
 from supportbench.rubrics import resolve_rubric
 from supportbench.task_files import read_tickets
 

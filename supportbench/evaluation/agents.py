@@ -11,7 +11,8 @@ from supportbench import codec
 from supportbench.errors import AgentError, UnknownNameError, boundary
 from supportbench.interfaces import Agent
 from supportbench.models import AgentReply, SupportQueueAction, SupportQueueObservation
-from supportbench.registry import Registry, configure, data_fingerprint_of, version_of
+from supportbench.offers import configure, data_fingerprint_of, version_of
+from supportbench.registry import Registry
 
 
 @attrs.frozen(kw_only=True)
@@ -43,7 +44,7 @@ def choose_agent(registry: Registry, label: str, options: Mapping[str, Any] | No
 
     Raises:
         UnknownNameError: no such agent, or it takes no argument.
-        RubricError: its options are wrong.
+        OptionsError: its options are wrong.
     """
     name, colon, argument = label.partition(":")
     agent = registry.agents[name]

@@ -27,7 +27,8 @@ from supportbench.evaluation.journal import RESULTS, RunFolder, write_json
 from supportbench.evaluation.results import PluginCard, Results, Summary, summarize
 from supportbench.interfaces import EpisodeSpec, Executor
 from supportbench.models import Episode, Rubric, RubricCard
-from supportbench.registry import Registry, closing
+from supportbench.offers import closing
+from supportbench.registry import Registry
 from supportbench.watchdog import watch
 
 

@@ -1,0 +1,128 @@
+"""What an offer of a plugin must be like, and how an offer is used: its options, its version, its end."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Final, TypeVar
+
+import attrs
+from frozendict import frozendict
+
+from supportbench import codec
+from supportbench.errors import DecodeError, HookError, OptionsError, boundary
+from supportbench.models import Rubric
+
+T = TypeVar("T")
+
+logger: Final = logging.getLogger("supportbench.offers")
+
+# Names that the server uses as the first part of a path: a provider is a path segment there (OpenEnv's Task API).
+ROUTES: Final = frozenset(
+    (
+        *("docs", "health", "list_environments", "mcp", "metadata", "metrics", "openapi.json", "plugins"),
+        *("reset", "rubrics", "schema", "state", "step", "tasks", "web", "ws"),
+    )
+)
+
+
+def version_of(offer: object) -> str:
+    """Return the version of a component, check or agent: "0" when it declares none."""
+    return str(getattr(offer, "version", "0"))
+
+
+def data_fingerprint_of(offer: object) -> str | None:
+    """Return what identifies the rule data that decides the offer's answers, None when it declares none."""
+    data = getattr(offer, "data_fingerprint", None)
+    return None if data is None else str(data)
+
+
+def configure(offer: T, options: Mapping[str, Any], what: str) -> tuple[T, Mapping[str, Any]]:
+    """Return the offer set up with these options, and the options with their defaults filled in.
+
+    Raises:
+        OptionsError: it takes no options, or not these; `what` names it in the message.
+        HookError: it failed for another reason.
+    """
+    kind = getattr(offer, "Options", None)
+    if kind is None:
+        if options:
+            raise OptionsError(f"{what} takes no options, but is given {', '.join(sorted(options))}")
+        return offer, frozendict()
+    try:
+        decoded = codec.structure(options, kind)
+        with boundary(HookError, f"configuring {what}"):
+            return offer.configured(decoded), codec.unstructure(decoded)  # type: ignore[attr-defined]
+    except DecodeError as error:
+        raise OptionsError(f"The options of {what} are wrong: {error}") from error
+    except HookError as error:
+        if isinstance(error.__cause__, ValueError):  # its way of saying that these options will not do
+            raise OptionsError(f"The options of {what} are wrong: {error.__cause__}") from error
+        raise
+
+
+@asynccontextmanager
+async def closing(offers: Iterable[object]) -> AsyncIterator[None]:
+    """On leaving the block, close every one of the offers that has an `aclose`, each once.
+
+    What one of them raises is logged: it ends neither the program nor the closing of the others.
+    """
+    try:
+        yield
+    finally:
+        for offer in {id(offer): offer for offer in offers}.values():
+            aclose = getattr(offer, "aclose", None)
+            if aclose is not None:
+                try:
+                    with boundary(HookError, f"closing {getattr(offer, 'name', type(offer).__name__)!r}"):
+                        await aclose()
+                except HookError as error:
+                    logger.error("%s", error.detail)  # noqa: TRY400 - who it was is said; the traceback is not ours
+
+
+# -- what is wrong with an offer, or None --------------------------------------------------------------------------
+
+
+def problem_with_methods(value: Any, methods: Iterable[str], *, is_async: bool) -> str | None:
+    """Return what keeps the value from being a named object with these methods."""
+    if isinstance(value, type):
+        return "is a class; offer an instance of it"
+    problem = _problem_with_name(value)
+    if problem is not None:
+        return problem
+    for method in methods:
+        function = getattr(value, method, None)
+        if not callable(function):
+            return f"{value.name!r} has no method {method!r}"
+        if is_async and not inspect.iscoroutinefunction(function):
+            return f"{value.name!r} has a plain method {method!r}; it must be a coroutine function (async def {method})"
+    options = getattr(value, "Options", None)
+    if options is not None and not (isinstance(options, type) and attrs.has(options)):
+        return f"{value.name!r} has 'Options' that are no attrs class"
+    if options is not None and not callable(getattr(value, "configured", None)):
+        return f"{value.name!r} has 'Options' but no method 'configured'"
+    return None
+
+
+def problem_with_provider(value: Any) -> str | None:
+    """Return what keeps the value from being a task provider."""
+    problem = problem_with_methods(value, ("splits", "num_tasks", "task", "find", "taxonomies"), is_async=False)
+    if problem is None and value.name.casefold() in ROUTES:
+        return f"is named {value.name!r}, which is a path of the server; choose another name"
+    return problem
+
+
+def problem_with_rubric(value: Any) -> str | None:
+    """Return what keeps the value from being a rubric."""
+    return None if isinstance(value, Rubric) else "is no Rubric"
+
+
+def _problem_with_name(value: Any) -> str | None:
+    name = getattr(value, "name", None)
+    if not isinstance(name, str) or not name.strip():
+        return "has no 'name' (a string)"
+    if any(char in name for char in ":,/") or name != name.strip() or not name.isprintable():
+        return f"has the name {name!r}; a name has no blanks around it and none of : , /"
+    return None
