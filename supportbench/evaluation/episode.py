@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -14,7 +15,7 @@ from supportbench.environment import Graders, SupportQueueEnvironment, task_fing
 from supportbench.errors import AgentError, EpisodeError, HookError, PluginCallError, boundary
 from supportbench.evaluation.agents import ChosenAgent, ask
 from supportbench.interfaces import EpisodeSpec
-from supportbench.models import Episode, EpisodeStep, Grade
+from supportbench.models import Episode, EpisodeStep, Grade, Task
 from supportbench.registry import Registry
 
 logger: Final = logging.getLogger("supportbench.evaluation")
@@ -22,11 +23,15 @@ logger: Final = logging.getLogger("supportbench.evaluation")
 
 @attrs.frozen(kw_only=True)
 class EpisodePlayer:
-    """Plays any episode of a run in this process, with one agent and one set of graders."""
+    """Plays any episode of a run in this process, with one agent and one set of graders.
+
+    `on_step` is told of each ticket as it is graded or ends in an error, not of unreached ones; it must not raise.
+    """
 
     registry: Registry
     graders: Graders
     agent: ChosenAgent
+    on_step: Callable[[EpisodeSpec, EpisodeStep], None] = lambda spec, step: None
 
     async def play(self, spec: EpisodeSpec) -> Episode:
         """Return the finished episode.
@@ -40,26 +45,46 @@ class EpisodePlayer:
         environment = SupportQueueEnvironment(self.registry, graders=self.graders, provider=spec.provider)
         chosen = TaskChooser(self.registry, spec.provider).at(spec.provider, spec.split, spec.index)
         steps = await self._steps(environment, chosen, spec)
-        episode = Episode(
+        episode = self._record(spec, chosen.task, steps, started_at, time.perf_counter() - begun)
+        await notify_episode_finished(self.registry, episode)
+        return episode
+
+    def broken_off(
+        self, spec: EpisodeSpec, task: Task, steps: Sequence[EpisodeStep], reason: str, *, started_at: datetime
+    ) -> Episode:
+        """Return the record of an episode whose `play` was cancelled or raised, after the steps that `on_step` saw.
+
+        The next ticket counts as `error` with the reason, later ones as `unreached`. Nobody is notified.
+        """
+        tickets = [case.ticket.ticket_id for case in task.cases[: spec.max_tickets]]
+        ended = list(steps)
+        if len(ended) < len(tickets) and not any(step.status == "error" for step in ended):
+            ended.append(EpisodeStep(ticket_id=tickets[len(ended)], status="error", error=reason))
+        ended.extend(_unreached(tickets[len(ended) :]))
+        duration_s = max(0.0, (datetime.now(UTC) - started_at).total_seconds())
+        return self._record(spec, task, ended, started_at, duration_s)
+
+    def _record(
+        self, spec: EpisodeSpec, task: Task, steps: Sequence[EpisodeStep], started_at: datetime, duration_s: float
+    ) -> Episode:
+        return Episode(
             episode_id=f"{spec.provider}:{spec.task_id}:{spec.repeat}",
             provider=spec.provider,
             split=spec.split,
             index=spec.index,
-            task_id=chosen.task.task_id,
-            task_title=chosen.task.title,
-            difficulty=chosen.task.difficulty,
-            task_fingerprint=task_fingerprint(chosen.task),
-            rubric=self.graders.for_task(chosen.task).rubric.card,
+            task_id=task.task_id,
+            task_title=task.title,
+            difficulty=task.difficulty,
+            task_fingerprint=task_fingerprint(task),
+            rubric=self.graders.for_task(task).rubric.card,
             agent=self.agent.label,
             model=self.agent.model,
             seed=spec.seed,
             repeat=spec.repeat,
             steps=tuple(steps),
             started_at=started_at.isoformat(timespec="milliseconds"),
-            duration_s=round(time.perf_counter() - begun, 6),
+            duration_s=round(duration_s, 6),
         )
-        await notify_episode_finished(self.registry, episode)
-        return episode
 
     async def _steps(
         self, environment: SupportQueueEnvironment, chosen: ChosenTask, spec: EpisodeSpec
@@ -81,21 +106,18 @@ class EpisodePlayer:
             except (PluginCallError, EpisodeError) as error:
                 message = str(error)
                 logger.warning("%s", error.detail if isinstance(error, PluginCallError) else message)
-                steps.append(
-                    EpisodeStep(
-                        ticket_id=ticket_id,
-                        status="error",
-                        action=action,
-                        error=message,
-                        usage=usage or (error.usage if isinstance(error, AgentError) else None),
-                        latency_s=round(time.perf_counter() - begun, 6),
-                    )
+                step = EpisodeStep(
+                    ticket_id=ticket_id,
+                    status="error",
+                    action=action,
+                    error=message,
+                    usage=usage or (error.usage if isinstance(error, AgentError) else None),
+                    latency_s=round(time.perf_counter() - begun, 6),
                 )
-                break
-            grade = environment.last_grade
-            assert grade is not None  # noqa: S101 - a step that returned has graded
-            steps.append(
-                EpisodeStep(
+            else:
+                grade = environment.last_grade
+                assert grade is not None  # noqa: S101 - a step that returned has graded
+                step = EpisodeStep(
                     ticket_id=ticket_id,
                     status="graded",
                     action=action,
@@ -103,9 +125,15 @@ class EpisodePlayer:
                     usage=usage,
                     latency_s=latency_s,
                 )
-            )
-        steps.extend(EpisodeStep(ticket_id=ticket_id, status="unreached") for ticket_id in tickets[len(steps) :])
-        return steps
+            steps.append(step)
+            self.on_step(spec, step)
+            if step.status == "error":
+                break
+        return [*steps, *_unreached(tickets[len(steps) :])]
+
+
+def _unreached(tickets: Iterable[str]) -> Iterator[EpisodeStep]:
+    return (EpisodeStep(ticket_id=ticket_id, status="unreached") for ticket_id in tickets)
 
 
 def without_details(grade: Grade) -> Grade:
