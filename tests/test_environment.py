@@ -1,0 +1,425 @@
+"""The environment: which task a reset means, what a step does, and that a refused call changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from supportbench import (
+    ActionError,
+    ComponentScore,
+    EpisodeBusyError,
+    EpisodeNotOpenError,
+    GradingError,
+    ProviderError,
+    Registry,
+    ResetError,
+    Rubric,
+    RubricComponent,
+    StaticTasks,
+    Submission,
+    SupportQueueAction,
+    SupportQueueEnvironment,
+    SupportQueueObservation,
+    SupportQueueState,
+    Task,
+    Taxonomy,
+    Ticket,
+    UnknownNameError,
+    encode,
+)
+from supportbench.environment import Graders
+from tests.offering import Does, Told, a_task, an_action, registry_of
+from tests.strategies import allowed_actions
+
+TOLD = Rubric(name="told", components=[RubricComponent(use="told", weight=1.0)])
+
+
+def provider(name: str, **splits: Any) -> StaticTasks:
+    return StaticTasks(name=name, splits={split: tuple(tasks) for split, tasks in splits.items()})
+
+
+def told_task(task_id: str, tickets: int = 2, **changes: Any) -> Task:
+    return a_task(task_id, tickets, rubric="told", **changes)
+
+
+@pytest.fixture
+def shop() -> Registry:
+    """Three providers; the default one has two splits, and one task id stands in both others."""
+    return registry_of(
+        components=[Told("told")],
+        rubrics=[TOLD],
+        providers=[
+            provider(
+                "triage", test=[told_task("one"), told_task("two"), told_task("three", 1)], train=[told_task("learn")]
+            ),
+            provider("bakery", test=[told_task("monday"), told_task("everywhere")]),
+            provider("butcher", test=[told_task("everywhere"), told_task("one", title="another one")], empty=[]),
+        ],
+    )
+
+
+@pytest.fixture
+def environment(shop: Registry) -> SupportQueueEnvironment:
+    return SupportQueueEnvironment(shop)
+
+
+def told(score: float | None, **changes: Any) -> SupportQueueAction:
+    return an_action(metadata={"told": score}, **changes)
+
+
+class TestChoosing:
+    async def test_by_task_id(self, environment: SupportQueueEnvironment) -> None:
+        assert (await environment.reset(task_id="two")).task_id == "two"
+
+    async def test_by_task_id_in_another_provider_than_the_default_one(
+        self, environment: SupportQueueEnvironment
+    ) -> None:
+        await environment.reset(task_id="monday")
+        assert environment.state.task is not None
+        assert environment.state.task.provider == "bakery"
+
+    async def test_by_task_id_the_default_provider_goes_first(self, environment: SupportQueueEnvironment) -> None:
+        assert (await environment.reset(task_id="one")).task_title == "One"
+
+    async def test_by_task_id_and_provider(self, environment: SupportQueueEnvironment) -> None:
+        assert (await environment.reset(task_id="one", provider="butcher")).task_title == "another one"
+
+    async def test_by_task_id_in_two_others_is_refused_naming_both(self, environment: SupportQueueEnvironment) -> None:
+        with pytest.raises(ResetError, match=r"'everywhere' is offered by providers 'bakery' and 'butcher'\. Name one"):
+            await environment.reset(task_id="everywhere")
+
+    async def test_by_split_and_index(self, environment: SupportQueueEnvironment) -> None:
+        assert (await environment.reset(split="train", index=0)).task_id == "learn"
+        assert (await environment.reset(index=2)).task_id == "three"
+        assert (await environment.reset(provider="bakery", split="test", index=1)).task_id == "everywhere"
+
+    async def test_by_index_the_seed_decides_nothing(self, environment: SupportQueueEnvironment) -> None:
+        assert (await environment.reset(index=2, seed=1)).task_id == "three"
+        assert environment.state.seed == 1
+
+    async def test_by_seed(self, environment: SupportQueueEnvironment) -> None:
+        chosen = [(await environment.reset(seed=seed)).task_id for seed in (0, 1, 2, 3, 2**63 - 1)]
+        assert chosen[:4] == ["one", "two", "three", "one"]
+        assert chosen[4] == chosen[(2**63 - 1) % 3]
+        assert (await environment.reset(seed=5, split="train")).task_id == "learn"
+
+    async def test_in_order_where_nothing_is_said(self, environment: SupportQueueEnvironment) -> None:
+        walked = [(await environment.reset()).task_id for _ in range(4)]
+        assert walked == ["one", "two", "three", "one"]
+
+    async def test_in_order_is_not_disturbed_by_choices_and_refusals(
+        self, environment: SupportQueueEnvironment
+    ) -> None:
+        assert (await environment.reset()).task_id == "one"
+        await environment.reset(task_id="three")
+        await environment.reset(seed=2)
+        with pytest.raises(ResetError):
+            await environment.reset(split="tset")
+        assert (await environment.reset()).task_id == "two"
+
+    async def test_in_order_belongs_to_the_session(self, shop: Registry) -> None:
+        assert (await SupportQueueEnvironment(shop).reset()).task_id == "one"
+        assert (await SupportQueueEnvironment(shop).reset()).task_id == "one"
+
+    async def test_the_default_provider_is_a_setting(self, shop: Registry) -> None:
+        assert (await SupportQueueEnvironment(shop, provider="bakery").reset()).task_id == "monday"
+
+    @pytest.mark.parametrize(
+        ("request_", "message"),
+        [
+            ({"task_id": "oen"}, r"There is no task 'oen'\. Did you mean 'one'\?"),
+            ({"task_id": "monday", "provider": "butcher"}, r"There is no task 'monday'\. .*Known: 'everywhere', 'one'"),
+            ({"provider": "bakry"}, r"There is no task provider 'bakry'\. Did you mean 'bakery'\?"),
+            ({"task_id": "one", "provider": "bakry"}, r"Did you mean 'bakery'\?"),
+            ({"split": "tset"}, r"Provider 'triage' has no split 'tset'\. Did you mean 'test'\?"),
+            ({"provider": "bakery", "split": "train"}, r"Provider 'bakery' has no split 'train'\. Known: 'test'"),
+            ({"index": 3}, r"has no index 3\. Allowed: from 0 to 2\."),
+            ({"index": 0, "provider": "butcher", "split": "empty"}, r"Allowed: none, since it has no tasks"),
+            ({"provider": "butcher", "split": "empty"}, r"Split 'empty' of provider 'butcher' has no tasks\."),
+            ({"index": -1}, r"The reset argument 'index' must be from 0 to 2\^63-1\."),
+            ({"index": "0"}, r"The reset argument 'index' must be a whole number, not str\."),
+            ({"index": True}, r"The reset argument 'index' must be a whole number, not bool\."),
+            ({"seed": -1}, r"The reset argument 'seed' must be from 0 to 2\^63-1\."),
+            ({"seed": 1.0}, r"The reset argument 'seed' must be a whole number, not float\."),
+            ({"seed": 1 << 63}, r"The reset argument 'seed' must be from 0 to 2\^63-1\."),
+            ({"episode_id": ""}, r"The reset argument 'episode_id' must not be empty\."),
+            ({"episode_id": "x" * 256}, r"The reset argument 'episode_id' must have at most 255 characters"),
+            ({"task_id": "one", "split": "test"}, r"Give either task_id, or split and index"),
+            ({"task_id": "one", "index": 0}, r"Give either task_id, or split and index"),
+            ({"taskid": "one"}, r"There is no reset argument 'taskid'\. Did you mean 'task_id'\?"),
+        ],
+    )
+    @pytest.mark.parametrize("opened", [False, True], ids=["before", "during"])
+    async def test_what_is_refused_changes_nothing(
+        self, environment: SupportQueueEnvironment, request_: dict[str, Any], message: str, opened: bool
+    ) -> None:
+        if opened:
+            await environment.reset(task_id="two", episode_id="e")
+            await environment.step(told(0.5))
+        state, chosen, grade = environment.state, environment.chosen, environment.last_grade
+        with pytest.raises(ResetError, match=message):
+            await environment.reset(**request_)
+        assert (environment.state, environment.chosen, environment.last_grade) == (state, chosen, grade)
+        if opened:
+            assert (await environment.step(told(0.5))).done
+
+    async def test_a_task_with_an_unknown_rubric_is_refused_and_changes_nothing(self) -> None:
+        shop = registry_of(rubrics=[TOLD], providers=[provider("triage", test=[a_task(rubric="tolld")])])
+        environment = SupportQueueEnvironment(shop)
+        with pytest.raises(UnknownNameError, match=r"Task 't' asks for rubric 'tolld'\..* Did you mean 'told'\?"):
+            await environment.reset()
+        assert environment.state == SupportQueueState()
+
+    async def test_a_provider_that_fails_is_named(self) -> None:
+        class Broken:
+            name = "triage"
+
+            def splits(self) -> list[str]:
+                return ["test"]
+
+            def num_tasks(self, split: str) -> int:
+                return 1
+
+            def task(self, split: str, index: int) -> Task:
+                raise OSError("the disk of the answer keys is gone")
+
+            def find(self, task_id: str) -> tuple[str, int] | None:
+                return None
+
+            def taxonomies(self) -> list[Taxonomy]:
+                return []
+
+        environment = SupportQueueEnvironment(registry_of(providers=[Broken()]))
+        with pytest.raises(ProviderError, match=r"^task provider 'triage' failed at index 0 of split 'test': OSError$"):
+            await environment.reset()
+        assert environment.state == SupportQueueState()
+
+
+class TestAnEpisode:
+    async def test_before_the_first_reset_there_is_an_empty_state(self, environment: SupportQueueEnvironment) -> None:
+        assert environment.state == SupportQueueState()
+        with pytest.raises(EpisodeNotOpenError, match="call reset first"):
+            await environment.step(told(1.0))
+        assert environment.state == SupportQueueState()
+
+    async def test_begins_with_the_first_ticket(self, environment: SupportQueueEnvironment) -> None:
+        observation = await environment.reset(task_id="two", seed=7, episode_id="mine")
+        assert observation == SupportQueueObservation(
+            task_id="two",
+            task_title="Two",
+            difficulty="easy",
+            instructions="Triage.",
+            current_index=0,
+            total_tickets=2,
+            ticket=Ticket(ticket_id="two-0", subject="Invoice", body="Charged twice."),
+            allowed_priorities=("P1", "P2", "P3", "P4"),
+            allowed_queues=("billing", "security", "technical", "success", "trust_safety"),
+            allowed_dispositions=("respond", "request_info", "escalate", "close"),
+            scoring_weights={"told": 1.0},
+            info={"episode_id": "mine"},
+        )
+        assert (environment.state.seed, environment.state.episode_id, environment.state.rubric) == (7, "mine", "told")
+
+    async def test_goes_on_ticket_by_ticket_and_counts(self, environment: SupportQueueEnvironment) -> None:
+        await environment.reset(task_id="two", episode_id="e")
+        first, second = told(0.25), told(1.0)
+        observation = await environment.step(first)
+        assert (observation.current_index, observation.reward, observation.done) == (1, 0.25, False)
+        assert observation.ticket is not None
+        assert observation.ticket.ticket_id == "two-1"
+        observation = await environment.step(second)
+        assert (observation.current_index, observation.reward, observation.done) == (2, 1.0, True)
+        assert (observation.ticket, observation.cumulative_reward) == (None, 1.25)
+        state = environment.state
+        assert (state.step_count, state.done, state.cumulative_reward, state.average_reward) == (2, True, 1.25, 0.625)
+        assert state.processed_ticket_ids == ("two-0", "two-1")
+        assert state.action_history == (first, second)
+        assert [feedback["reward"] for feedback in state.grading_history] == [0.25, 1.0]
+
+    async def test_is_over_when_it_is_done(self, environment: SupportQueueEnvironment) -> None:
+        await environment.reset(task_id="three")
+        await environment.step(told(1.0))
+        before = environment.state
+        with pytest.raises(EpisodeNotOpenError, match="call reset to begin another"):
+            await environment.step(told(1.0))
+        assert environment.state is before
+        assert (await environment.reset()).current_index == 0
+
+    async def test_has_an_id_of_its_own_unless_one_is_given(self, environment: SupportQueueEnvironment) -> None:
+        one = (await environment.reset()).info["episode_id"]
+        other = (await environment.reset()).info["episode_id"]
+        assert one != other
+
+    async def test_can_be_left_at_any_time_by_a_reset(self, environment: SupportQueueEnvironment) -> None:
+        await environment.reset(task_id="two")
+        await environment.step(told(1.0))
+        await environment.reset(task_id="two")
+        assert (environment.state.step_count, environment.state.action_history) == (0, ())
+        assert environment.last_grade is None
+
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"priority": "p3"}, r"^priority: 'p3' is not allowed in this task\."),
+            ({"queue": "biling"}, r"^queue: 'biling' is not allowed in this task\. Did you mean 'billing'\?"),
+            ({"disposition": ""}, r"^disposition: '' is not allowed in this task\. Known: 'close', 'escalate'"),
+        ],
+    )
+    async def test_an_action_outside_the_taxonomy_is_refused_and_changes_nothing(
+        self, environment: SupportQueueEnvironment, changes: dict[str, str], message: str
+    ) -> None:
+        await environment.reset(task_id="two")
+        before = environment.state
+        with pytest.raises(ActionError, match=message):
+            await environment.step(told(1.0, **changes))
+        assert environment.state is before
+        assert (await environment.step(told(1.0))).current_index == 1
+
+    async def test_a_large_wrong_value_is_not_repeated(self, environment: SupportQueueEnvironment) -> None:
+        await environment.reset(task_id="two")
+        with pytest.raises(ActionError) as caught:
+            await environment.step(told(1.0, queue="x" * 100_000))
+        assert len(str(caught.value)) < 400
+
+    async def test_a_graders_fault_leaves_the_ticket_open_to_be_tried_again(
+        self, environment: SupportQueueEnvironment
+    ) -> None:
+        await environment.reset(task_id="two")
+        before = environment.state
+        with pytest.raises(GradingError, match="component 'told' of plugin 'house' failed at ticket 'two-0'"):
+            await environment.step(an_action())  # it tells nothing
+        assert environment.state is before
+        assert (await environment.step(told(0.5))).reward == 0.5
+
+    async def test_graders_are_given_the_earlier_actions(self) -> None:
+        seen: list[tuple[SupportQueueAction, ...]] = []
+
+        async def look(submission: Submission) -> ComponentScore:
+            seen.append(submission.previous)
+            return ComponentScore(score=1.0)
+
+        shop = registry_of(
+            components=[Does(look, "told")], rubrics=[TOLD], providers=[provider("triage", test=[told_task("t")])]
+        )
+        environment = SupportQueueEnvironment(shop)
+        await environment.reset()
+        first = an_action(summary="first")
+        await environment.step(first)
+        await environment.step(an_action())
+        assert seen == [(), (first,)]
+
+
+class TestBusy:
+    @pytest.fixture
+    def slow(self) -> tuple[SupportQueueEnvironment, asyncio.Event]:
+        go_on = asyncio.Event()
+
+        async def wait(submission: Submission) -> ComponentScore:
+            await go_on.wait()
+            return ComponentScore(score=1.0)
+
+        shop = registry_of(
+            components=[Does(wait, "told")], rubrics=[TOLD], providers=[provider("triage", test=[told_task("t")])]
+        )
+        return SupportQueueEnvironment(shop), go_on
+
+    async def test_a_second_call_during_a_step_is_refused_and_changes_nothing(
+        self, slow: tuple[SupportQueueEnvironment, asyncio.Event]
+    ) -> None:
+        environment, go_on = slow
+        await environment.reset()
+        before = environment.state
+        step = asyncio.create_task(environment.step(an_action()))
+        await asyncio.sleep(0)
+        with pytest.raises(EpisodeBusyError, match="wait for its answer"):
+            await environment.step(an_action())
+        with pytest.raises(EpisodeBusyError):
+            await environment.reset()
+        assert environment.state is before
+        go_on.set()
+        assert (await step).current_index == 1
+
+    async def test_a_cancelled_step_leaves_the_ticket_open(
+        self, slow: tuple[SupportQueueEnvironment, asyncio.Event]
+    ) -> None:
+        environment, go_on = slow
+        await environment.reset()
+        before = environment.state
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await environment.step(an_action())
+        assert environment.state is before
+        go_on.set()
+        assert (await environment.step(an_action())).current_index == 1
+
+
+async def _played(registry: Registry, request: dict[str, Any], actions: list[SupportQueueAction]) -> list[bytes]:
+    environment = SupportQueueEnvironment(registry)
+    seen = [encode(await environment.reset(**request))]
+    for action in actions:
+        seen.extend((encode(await environment.step(action)), encode(environment.state)))
+    return seen
+
+
+class TestDeterminism:
+    @settings(max_examples=50)
+    @given(seed=st.integers(0, 2**63 - 1), actions=st.lists(allowed_actions(Taxonomy()), min_size=4, max_size=4))
+    def test_the_same_inputs_give_the_same_episode_bit_for_bit(
+        self, registry: Registry, seed: int, actions: list[SupportQueueAction]
+    ) -> None:
+        request = {"seed": seed, "episode_id": "e"}
+        tickets = registry.providers["triage"].task("test", seed % 3).cases
+        played = [asyncio.run(_played(registry, request, actions[: len(tickets)])) for _ in range(2)]
+        assert played[0] == played[1]
+
+    async def test_sessions_do_not_touch_each_other(self, registry: Registry) -> None:
+        request = {"task_id": "medium_sla_defense", "episode_id": "e"}
+        actions = [an_action(summary=f"words {number}") for number in range(3)]
+        alone = await _played(registry, request, actions)
+        crowd = await asyncio.gather(*(_played(registry, request, actions) for _ in range(20)))
+        assert all(played == alone for played in crowd)
+
+
+class TestFeedback:
+    @pytest.mark.parametrize("level", ["scores", "full", "none"])
+    async def test_says_as_much_as_its_level(self, registry: Registry, level: Any) -> None:
+        environment = SupportQueueEnvironment(registry, feedback=level)
+        await environment.reset(task_id="easy_inbox_cleanup")
+        observation = await environment.step(an_action(priority="P1"))
+        feedback = observation.last_feedback
+        assert environment.state.grading_history == (feedback,)
+        assert observation.reward is not None
+        if level == "none":
+            assert feedback == {}
+            return
+        assert feedback["components"]["priority"]["score"] == 0.0
+        assert ("expected" in feedback) == (level == "full")
+        assert ("details" in feedback["components"]["summary"]) == (level == "full")
+        if level == "full":
+            assert feedback["expected"]["priority"] == "P3"
+            assert feedback["components"]["summary"]["details"]["missed"]
+
+    async def test_evaluators_see_the_whole_grade_at_any_level(self, registry: Registry) -> None:
+        environment = SupportQueueEnvironment(registry, feedback="none")
+        await environment.reset(task_id="easy_inbox_cleanup")
+        await environment.step(an_action())
+        assert environment.last_grade is not None
+        assert environment.last_grade.components["summary"].details
+
+
+class TestGraders:
+    async def test_an_override_grades_every_task(self, registry: Registry) -> None:
+        exact = registry.rubrics["exact"]
+        environment = SupportQueueEnvironment(registry, graders=Graders(registry, exact))
+        observation = await environment.reset(task_id="easy_inbox_cleanup")
+        assert set(observation.scoring_weights) == {"priority", "queue", "disposition"}
+        assert environment.state.rubric == "exact"
+
+    def test_a_rubric_is_bound_once(self, registry: Registry) -> None:
+        graders = Graders(registry)
+        assert graders.for_task(a_task("a")) is graders.for_task(a_task("b"))
