@@ -60,18 +60,22 @@ class Grader:
         Raises:
             GradingError: a component or check is at fault, or none applies to this case; the message names it.
         """
-        subject = f"ticket {submission.case.ticket.ticket_id!r} of task {submission.task.task_id!r}"
         answers: list[Any] = [None] * len(self._asked)
-        for part in self._inline:
-            with boundary(GradingError, part.who, subject):
+        part = None
+        try:
+            for part in self._inline:
                 answers[part.place] = await part.call(submission)
+        except (Exception, SystemExit):
+            # One try for all, since a boundary around each would cost as much as the discrete components do.
+            with boundary(GradingError, part.who if part else "the rubric", _subject(submission)):
+                raise
         if len(self._waiting) == 1:
-            await _ask(self._waiting[0], submission, subject, answers)
+            await _ask(self._waiting[0], submission, answers)
         elif self._waiting:
-            await _ask_all(self._waiting, submission, subject, answers)
-        return self._graded(submission, answers, subject)
+            await _ask_all(self._waiting, submission, answers)
+        return self._graded(submission, answers)
 
-    def _graded(self, submission: Submission, answers: Sequence[Any], subject: str) -> Grade:
+    def _graded(self, submission: Submission, answers: Sequence[Any]) -> Grade:
         components, checks = self.rubric.components, self.rubric.checks
         scores = answers[: len(components)]
         for part, score in zip(components, scores, strict=True):
@@ -80,7 +84,7 @@ class Grader:
         findings: list[SafetyFinding] = []
         for check, found in zip(checks, answers[len(components) :], strict=True):
             if found:
-                findings.extend(_checked_findings(check, found, submission.action.response, subject))
+                findings.extend(_checked_findings(check, found, submission))
         usages = [score.usage for score in scores if score.usage is not None]
         return combine(
             self.rubric,
@@ -188,17 +192,21 @@ def _may_suspend(function: Callable[..., Any]) -> bool:
     return any(instruction.opname == _WAITING for instruction in dis.get_instructions(code))
 
 
-async def _ask(part: _Asked, submission: Submission, subject: str, answers: list[Any]) -> None:
-    with boundary(GradingError, part.who, subject):
+def _subject(submission: Submission) -> str:
+    return f"ticket {submission.case.ticket.ticket_id!r} of task {submission.task.task_id!r}"
+
+
+async def _ask(part: _Asked, submission: Submission, answers: list[Any]) -> None:
+    with boundary(GradingError, part.who, _subject(submission)):
         answers[part.place] = await part.call(submission)
 
 
-async def _ask_all(parts: Iterable[_Asked], submission: Submission, subject: str, answers: list[Any]) -> None:
+async def _ask_all(parts: Iterable[_Asked], submission: Submission, answers: list[Any]) -> None:
     """Ask all at once; the first fault cancels the others and is raised."""
     try:
         async with asyncio.TaskGroup() as group:
             for part in parts:
-                group.create_task(_ask(part, submission, subject, answers))
+                group.create_task(_ask(part, submission, answers))
     except ExceptionGroup as faults:
         raise faults.exceptions[0] from faults.exceptions[0].__cause__
 
@@ -237,9 +245,10 @@ def _weighed(
 
 
 def _checked_findings(
-    check: BoundCheck, found: Iterable[SafetyFinding], response: str, subject: str
+    check: BoundCheck, found: Iterable[SafetyFinding], submission: Submission
 ) -> Iterable[SafetyFinding]:
-    with boundary(GradingError, check.who, subject):
+    response = submission.action.response
+    with boundary(GradingError, check.who, _subject(submission)):
         for finding in found:
             if type(finding) is not SafetyFinding:
                 raise GradingError(f"{check.who} must return SafetyFindings, it returned {type(finding).__name__}")
