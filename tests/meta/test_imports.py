@@ -1,0 +1,40 @@
+"""Imports: light at the door, and every module by itself."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+import supportbench
+
+ROOT = Path(supportbench.__file__).parent.parent
+HEAVY = ("openai", "litestar", "uvicorn", "rapidfuzz", "rich", "supportbench.cli", "supportbench.evaluation")
+
+
+def modules() -> list[str]:
+    files = sorted((ROOT / "supportbench").rglob("*.py"))
+    names = (".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for file in files)
+    return [name for name in names if not name.endswith("__main__")]
+
+
+def python(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("what", ["import supportbench", "import supportbench; supportbench.load_registry({}).check()"])
+def test_nothing_heavy_is_loaded(what: str) -> None:
+    done = python(f"import sys\n{what}\nprint([name for name in {HEAVY!r} if name in sys.modules])")
+    assert (done.stdout.strip(), done.stderr, done.returncode) == ("[]", "", 0)
+
+
+def test_every_module_can_be_imported_alone() -> None:
+    names = modules()
+    assert "supportbench.grading" in names
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        done = list(pool.map(lambda name: python(f"import {name}"), names))
+    failed = {name: result.stderr for name, result in zip(names, done, strict=True) if result.returncode}
+    assert failed == {}

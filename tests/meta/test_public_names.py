@@ -1,0 +1,96 @@
+"""The public names are pinned: a new one is a promise, a lost one breaks somebody's plugin."""
+
+from __future__ import annotations
+
+import inspect
+
+import supportbench
+
+PUBLIC = {
+    "ActionError",
+    "Agent",
+    "AgentError",
+    "AgentReply",
+    "AnswerKey",
+    "Case",
+    "ComponentGrade",
+    "ComponentScore",
+    "Concept",
+    "DecodeError",
+    "Episode",
+    "EpisodeBusyError",
+    "EpisodeError",
+    "EpisodeNotOpenError",
+    "EpisodeSpec",
+    "EpisodeStep",
+    "Executor",
+    "Grade",
+    "GradingComponent",
+    "GradingError",
+    "HookError",
+    "OptionsError",
+    "PhraseGroups",
+    "PlayEpisode",
+    "PluginCallError",
+    "PluginError",
+    "PluginLoadError",
+    "ProviderError",
+    "Registry",
+    "ResetError",
+    "Rubric",
+    "RubricCard",
+    "RubricComponent",
+    "RubricError",
+    "RunError",
+    "SafetyCheck",
+    "SafetyFinding",
+    "SafetyPolicy",
+    "Settings",
+    "SettingsError",
+    "StaticTasks",
+    "Submission",
+    "SupportQueueAction",
+    "SupportQueueEnvironment",
+    "SupportQueueObservation",
+    "SupportQueueState",
+    "SupportbenchError",
+    "Task",
+    "TaskCard",
+    "TaskProvider",
+    "Taxonomy",
+    "Ticket",
+    "UnknownNameError",
+    "Usage",
+    "contains_phrase",
+    "decode",
+    "decode_toml",
+    "encode",
+    "find_phrase",
+    "fingerprint",
+    "fold",
+    "hookimpl",
+    "json_schema",
+    "load_registry",
+    "read_task",
+    "read_tickets",
+    "structure",
+    "unstructure",
+    "word_spans",
+}
+
+
+def test_the_public_names_are_these() -> None:
+    assert set(supportbench.__all__) == PUBLIC
+
+
+def test_each_is_there_and_none_is_named_twice() -> None:
+    assert len(set(supportbench.__all__)) == len(supportbench.__all__)
+    for name in supportbench.__all__:
+        assert hasattr(supportbench, name)
+
+
+def test_each_says_what_it_promises() -> None:
+    for name in supportbench.__all__:
+        value = getattr(supportbench, name)
+        if inspect.isclass(value) or inspect.isfunction(value):
+            assert inspect.getdoc(value), name

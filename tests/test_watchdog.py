@@ -1,0 +1,133 @@
+"""The watchdog: whoever holds the loop is named, whoever awaits is not."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+import pytest
+
+from supportbench import ComponentScore, Registry, Submission, load_registry
+from supportbench.watchdog import watch
+from tests.installing import BrokenPlugin, importable, install, write_wheel
+from tests.offering import Does, a_submission, registry_of
+
+SLOW = BrokenPlugin(
+    name="slow",
+    distribution="supportbench-slow",
+    reason="",
+    source=textwrap.dedent(
+        """
+        import asyncio, time
+        from supportbench import ComponentScore, hookimpl
+
+        supportbench_api = 1
+
+        def work(seconds):
+            time.sleep(seconds)  # line 8
+
+        class Blocks:
+            name = "blocks"
+            async def score(self, submission):
+                work(0.3)
+                return ComponentScore(score=1.0)
+
+        class Awaits:
+            name = "awaits"
+            async def score(self, submission):
+                await asyncio.sleep(0.3)
+                return ComponentScore(score=1.0)
+
+        @hookimpl
+        def supportbench_grading_components():
+            yield Blocks()
+            yield Awaits()
+        """
+    ).lstrip(),
+)
+LINE = SLOW.source.splitlines().index("    time.sleep(seconds)  # line 8") + 1
+
+
+@pytest.fixture(scope="module")
+def slow_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    site = tmp_path_factory.mktemp("slow")
+    install([write_wheel(tmp_path_factory.mktemp("wheel"), SLOW)], site)
+    return site
+
+
+@pytest.fixture
+def slow(slow_site: Path) -> Iterator[Registry]:
+    with importable(slow_site):
+        yield load_registry({}).check()
+
+
+@pytest.fixture
+def warnings(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    caplog.set_level(logging.WARNING, logger="supportbench.watchdog")
+    return caplog
+
+
+async def test_who_blocks_is_named_with_plugin_and_line(slow: Registry, warnings: pytest.LogCaptureFixture) -> None:
+    async with watch(slow):
+        await slow.components["blocks"].score(a_submission())
+        await asyncio.sleep(0.05)
+    (message,) = warnings.messages
+    assert message.startswith(f"Plugin 'slow' at supportbench_slow:{LINE} held the event loop for ")
+    assert "anyio.to_thread" in message
+
+
+async def test_who_awaits_is_not(slow: Registry, warnings: pytest.LogCaptureFixture) -> None:
+    async with watch(slow):
+        await slow.components["awaits"].score(a_submission())
+    assert warnings.messages == []
+
+
+async def test_who_holds_the_loop_without_being_a_plugin_is_not(
+    registry: Registry, warnings: pytest.LogCaptureFixture
+) -> None:
+    async with watch(registry):
+        await asyncio.sleep(0.05)
+        time.sleep(0.2)  # noqa: ASYNC251 - holds the loop on purpose
+        await asyncio.sleep(0.05)
+    assert warnings.messages == []
+
+
+async def test_a_hold_is_reported_while_it_lasts(slow: Registry, warnings: pytest.LogCaptureFixture) -> None:
+    work = sys.modules["supportbench_slow"].work
+    async with watch(slow):
+        await asyncio.sleep(0.05)
+        work(1.4)
+        await asyncio.sleep(0.05)
+    assert any("has been holding the event loop for " in message for message in warnings.messages)
+
+
+async def test_it_ends_with_the_block(slow: Registry, warnings: pytest.LogCaptureFixture) -> None:
+    async with watch(slow):
+        pass
+    await slow.components["blocks"].score(a_submission())
+    await asyncio.sleep(0.05)
+    assert warnings.messages == []
+
+
+async def test_an_offer_is_named_where_its_own_method_blocks(warnings: pytest.LogCaptureFixture) -> None:
+    async def never_asked(submission: Submission) -> ComponentScore:
+        return ComponentScore(score=1.0)
+
+    class Sleeper(Does):
+        def sleep(self) -> None:
+            time.sleep(0.25)
+
+    sleeper = Sleeper(never_asked, "sleeper")
+    registry = registry_of(components=[sleeper])
+    ours = attrs.evolve(registry.plugins[0], module=sys.modules[__name__])
+    async with watch(attrs.evolve(registry, plugins=(ours,))):
+        await asyncio.sleep(0.05)
+        sleeper.sleep()
+        await asyncio.sleep(0.05)
+    assert [message.split(" at ")[0] for message in warnings.messages] == ["Plugin 'house' (sleeper)"]
