@@ -5,6 +5,7 @@ SupportbenchError
 ├── DecodeError              bytes or objects from outside do not have the promised shape
 ├── UnknownNameError         nothing is registered or offered under that name
 ├── RubricError              a rubric does not fit together
+├── OptionsError             a component, check or agent takes no options, or not these
 ├── EpisodeError             the environment refuses a call; its state is as it was before
 │   ├── ResetError           reset: unknown or contradicting task, split, index, key
 │   ├── ActionError          step: the task's taxonomy does not allow a value
