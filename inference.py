@@ -1,0 +1,351 @@
+"""Play the tasks with a language model, or with the heuristic agent where there is no key, and log it line by line.
+
+Standard output has these three kinds of line and nothing else, each flushed as it happens:
+
+    [START] task=easy_inbox_cleanup env=supportbench model=gpt-4o-mini
+    [STEP] step=1 action={"priority":"P3",…} reward=1.00 done=false error=null
+    [END] success=true steps=2 score=1.00 rewards=1.00,1.00
+
+What a program that reads them can build on:
+
+- Every task has one START and one END, whatever happens: also the tasks that the deadline or Ctrl-C left no time for.
+  Where nothing could begin (wrong usage, exit code 2), there is no line at all.
+- A ticket without a grade ends its task. Its STEP has `reward=0.00 done=true` and says in `error` what happened; where
+  it is the agent that failed, the action is `{}`. Such a ticket is in `steps`, but in neither `rewards` nor `score`.
+- `score` is the mean of the rewards, 0.00 where there are none; `success` means a score of at least 0.80 and no error.
+- `action` is a JSON object, `error` is null or a JSON string. All is ASCII, and "=" and "[" inside of texts are escaped
+  too: no text, whoever wrote it, can look like a field or a line of this log. `task` and `model` have no blanks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final, TextIO
+
+import attrs
+import click
+
+from supportbench import codec
+from supportbench.choosing import ChosenTask
+from supportbench.cli import Program
+from supportbench.cli.options import block_option, rubric_option
+from supportbench.errors import PluginCallError, RunError, SettingsError, SupportbenchError
+from supportbench.evaluation.agents import ChosenAgent, choose_agent
+from supportbench.evaluation.episode import EpisodePlayer
+from supportbench.evaluation.journal import write_json
+from supportbench.evaluation.results import TaskResult, summarize
+from supportbench.evaluation.run import Evaluation, PlannedRun, new_run_id, plan, results_of
+from supportbench.interfaces import EpisodeSpec
+from supportbench.models import Episode, EpisodeStep, SupportQueueAction
+from supportbench.offers import closing
+from supportbench.registry import Registry
+from supportbench.rubrics import resolve_rubric
+from supportbench.settings import DEFAULT_AGENT, Settings
+from supportbench.watchdog import watch
+
+DEFAULT_MODEL: Final = "gpt-4o-mini"
+KEY_VARIABLES: Final = ("API_KEY", "HF_TOKEN", "OPENAI_API_KEY")
+SERVER_VARIABLES: Final = ("LOCAL_IMAGE_NAME", "IMAGE_NAME", "ENV_BASE_URL")
+ACTION_KEYS: Final = ("priority", "queue", "disposition", "summary", "response", "confidence")
+SUCCESS: Final = 0.80
+GRACE_S: Final = 2.0
+"""How long the ticket under way may take to end when it is told to."""
+
+logger: Final = logging.getLogger("inference")
+
+
+@click.command(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Example: API_KEY=… MODEL_NAME=gpt-4o-mini python inference.py --deadline 600",
+)
+@click.option("--task", "task_ids", multiple=True, metavar="ID", help="Play this task only; may be repeated.")
+@click.option(
+    "--deadline",
+    type=click.IntRange(min=1, max=86_400),
+    default=1080,
+    show_default=True,
+    metavar="SECONDS",
+    help="After so many seconds what is unfinished ends with an error.",
+)
+@rubric_option
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default="inference_results.json",
+    show_default=True,
+    help="Where the results go.",
+)
+@block_option
+def command(task_ids: tuple[str, ...], deadline: int, rubric: str | None, out: Path, block: tuple[str, ...]) -> None:
+    """Play the tasks with a language model and log every step to standard output.
+
+    \b
+    API_BASE_URL   an OpenAI-compatible endpoint (default: https://api.openai.com/v1)
+    MODEL_NAME     the model (default: gpt-4o-mini)
+    API_KEY        the endpoint's key; else HF_TOKEN, else OPENAI_API_KEY;
+                   with none of them the heuristic agent plays
+    LOCAL_IMAGE_NAME (or IMAGE_NAME), ENV_BASE_URL
+                   the environment in a container or at a URL: not in this version
+
+    Exits 0 when it finished, 1 when a task had an error, 2 when it could not start, 130 after Ctrl-C and 143 after
+    SIGTERM; the results are written all the same.
+    """
+    begun = time.monotonic()
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    stdout = sys.stdout
+    with contextlib.redirect_stdout(sys.stderr):  # whatever a plugin prints is no line of the log
+        try:
+            planned = planned_run(os.environ, task_ids, rubric, block)
+            check_writable(out)
+            code = asyncio.run(played(planned, stdout, out, deadline=deadline, begun=begun))
+        except SupportbenchError as error:
+            click.echo(f"Error: {error.detail if isinstance(error, PluginCallError) else error}", err=True)
+            code = 2
+        except KeyboardInterrupt:
+            code = 128 + signal.SIGINT
+    sys.exit(code)
+
+
+def planned_run(
+    environ: Mapping[str, str], task_ids: tuple[str, ...], rubric: str | None, block: tuple[str, ...]
+) -> PlannedRun:
+    """Return what is to be played; raises `SupportbenchError` where it cannot be played as asked."""
+    for variable in SERVER_VARIABLES:
+        if environ.get(variable, "").strip():
+            raise SettingsError(
+                f"{variable} asks for an environment outside of this process. That takes the client of supportbench's "
+                f"server, which this version does not have yet. Unset {variable}, and the environment runs in here."
+            )
+    program = Program(environ=environ, settings=Settings.from_environ(environ))
+    registry = program.load_plugins(block)
+    rubric = rubric or program.settings.rubric
+    evaluation = Evaluation(
+        agent=agent_for(environ, registry),
+        provider=program.settings.provider,
+        task_ids=task_ids,
+        rubric=None if rubric is None else resolve_rubric(registry, rubric),
+    )
+    return plan(evaluation, registry)
+
+
+def agent_for(environ: Mapping[str, str], registry: Registry) -> ChosenAgent:
+    """Return the model's agent where there is a key (it finds key and endpoint itself), else the heuristic."""
+    if any(environ.get(name, "").strip() for name in KEY_VARIABLES):
+        return choose_agent(registry, f"openai:{environ.get('MODEL_NAME', '').strip() or DEFAULT_MODEL}")
+    click.echo(f"No key in {', '.join(KEY_VARIABLES)}: the {DEFAULT_AGENT} agent plays, no model is asked.", err=True)
+    return choose_agent(registry, DEFAULT_AGENT)
+
+
+def check_writable(out: Path) -> None:
+    """Raise `RunError` unless the results can be written there: better now than when the model has been paid."""
+    try:
+        if out.exists() and not out.is_file():
+            raise RunError(f"{out} is no regular file. Name another one with --out.")
+        with tempfile.TemporaryFile(dir=out.parent):
+            pass
+    except OSError as error:
+        raise RunError(f"Cannot write {out}: {error.strerror}. Name another file with --out.") from error
+
+
+# -- playing --------------------------------------------------------------------------------------------------------
+
+
+async def played(planned: PlannedRun, stdout: TextIO, out: Path, *, deadline: int, begun: float) -> int:
+    """Play the tasks one after another, write the results, and return the exit code."""
+    registry, agent = planned.registry, planned.evaluation.agent
+    stop = Stop()
+    seconds_left = begun + deadline - time.monotonic()
+    asyncio.get_running_loop().call_later(seconds_left, stop.request, f"the deadline of {deadline} s was reached")
+    player = EpisodePlayer(registry=registry, graders=planned.graders, agent=agent)
+    async with closing((*registry.offers(), agent.agent, *planned.graders.offers())), watch(registry):
+        with stop.on_signals():
+            episodes = []
+            for spec, chosen in zip(planned.specs(), planned.tasks, strict=True):
+                log = TaskLog(writer(stdout, stop), chosen, agent.model or agent.label)
+                episodes.append(await play_task(player, spec, chosen, log, stop))
+            summary = summarize(episodes)
+            run_id, duration_s = new_run_id(), time.monotonic() - begun
+            results = codec.unstructure(results_of(planned, summary, run_id=run_id, duration_s=duration_s))
+            results["tasks"] = [task_entry(task) for task in summary.tasks]
+            code = stop.exit_code if stop.reason else int(any(task.errors for task in summary.tasks))
+            try:
+                write_json(out, results)
+            except OSError as error:
+                click.echo(f"Error: cannot write {out}: {error.strerror}", err=True)
+                return code or 1
+    average = summary.average_score
+    click.echo(f"Average score: {'none' if average is None else f'{average:.2f}'}. Results: {out}", err=True)
+    return code
+
+
+async def play_task(player: EpisodePlayer, spec: EpisodeSpec, chosen: ChosenTask, log: TaskLog, stop: Stop) -> Episode:
+    """Play and log one task; whatever happens comes back as an episode."""
+    started_at, episode, problem = datetime.now(UTC), None, ""
+    try:
+        if stop.reason is None:
+            episode = await stop.unless(log.listening(player).play(spec))
+    except SupportbenchError as error:
+        logger.warning("%s", error.detail if isinstance(error, PluginCallError) else error)
+        problem = str(error)
+    except Exception as error:  # a bug of ours; its text may say what an answer key holds
+        logger.exception("Task %s", spec.task_id)
+        problem = f"{type(error).__name__}, see the log"
+    except asyncio.CancelledError:  # a second Ctrl-C; this program ends by itself when all is logged
+        stop.request("interrupted", 128 + signal.SIGINT)
+    finally:
+        if episode is None:
+            reason = problem or stop.reason or "broken off"
+            episode = player.broken_off(spec, chosen.task, log.steps, reason, started_at=started_at)
+            for step in episode.steps[len(log.steps) :]:
+                if step.status == "error":
+                    log.step(step)
+        log.end(summarize([episode]).tasks[0])
+    return episode
+
+
+class Stop:
+    """The one reason for which everything ends before it is done: the deadline, a signal, a log that nobody reads."""
+
+    def __init__(self) -> None:
+        self.reason: str | None = None
+        self.exit_code = 1
+        self._loop = asyncio.get_running_loop()
+        self._requested = asyncio.Event()
+
+    def request(self, reason: str, exit_code: int = 1) -> None:
+        """Ask for the end, from anywhere, a signal handler included; the first reason counts."""
+        if self.reason is None:
+            self.reason, self.exit_code = reason, exit_code
+            self._loop.call_soon_threadsafe(self._requested.set)
+
+    async def unless(self, episode: Coroutine[Any, Any, Episode]) -> Episode | None:
+        """Return the episode, or None when the end was asked for before it was finished."""
+        playing, requested = asyncio.ensure_future(episode), asyncio.ensure_future(self._requested.wait())
+        await asyncio.wait({playing, requested}, return_when=asyncio.FIRST_COMPLETED)
+        requested.cancel()
+        if not playing.done():
+            playing.cancel()
+            await asyncio.wait({playing}, timeout=GRACE_S)
+        return playing.result() if playing.done() and not playing.cancelled() else None
+
+    @contextlib.contextmanager
+    def on_signals(self) -> Iterator[None]:
+        """Within the block Ctrl-C and SIGTERM ask for the end; asked again later than `GRACE_S`, it is not orderly."""
+        asked_at: float | None = None
+
+        def ask(number: int, frame: FrameType | None) -> None:
+            nonlocal asked_at
+            if asked_at is None:
+                asked_at = time.monotonic()
+                self.request(f"interrupted by {signal.Signals(number).name}", 128 + number)
+            elif time.monotonic() - asked_at > GRACE_S:
+                raise KeyboardInterrupt
+
+        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+# -- what is written ------------------------------------------------------------------------------------------------
+
+
+class TaskLog:
+    """The lines of one task, from its START on; `steps` are those that were logged."""
+
+    def __init__(self, write: Callable[[str], None], chosen: ChosenTask, model: str) -> None:
+        self.steps: list[EpisodeStep] = []
+        self._write = write
+        self._tickets = len(chosen.task.cases)
+        self._ended = False
+        write(f"[START] task={word(chosen.task.task_id)} env=supportbench model={word(model)}")
+
+    def listening(self, player: EpisodePlayer) -> EpisodePlayer:
+        """Return the player that tells this log of its steps."""
+        return attrs.evolve(player, on_step=lambda spec, step: self.step(step))
+
+    def step(self, step: EpisodeStep) -> None:
+        """Log a ticket that was graded or failed."""
+        if self._ended:  # an agent that would not be cancelled
+            return
+        self.steps.append(step)
+        reward = 0.0 if step.grade is None else step.grade.reward
+        done = step.grade is None or len(self.steps) == self._tickets
+        self._write(
+            f"[STEP] step={len(self.steps)} action={action_json(step.action)} reward={reward:.2f} "
+            f"done={one_line(done)} error={one_line(step.error)}"
+        )
+
+    def end(self, result: TaskResult) -> None:
+        """Log what the task came to."""
+        self._ended = True
+        rewards = ",".join(f"{reward:.2f}" for reward in result.rewards)
+        self._write(
+            f"[END] success={one_line(succeeded(result))} steps={steps_of(result)} score={result.score or 0.0:.2f} "
+            f"rewards={rewards}"
+        )
+
+
+def writer(stream: TextIO, stop: Stop) -> Callable[[str], None]:
+    """Return what writes a line to the stream at once; where that is impossible, it asks for the end."""
+
+    def write(line: str) -> None:
+        try:
+            stream.write(f"{line}\n")
+            stream.flush()
+        except OSError as error:
+            stop.request(f"standard output cannot be written: {error.strerror}")
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # or Python would stumble over it once more
+
+    return write
+
+
+def task_entry(result: TaskResult) -> dict[str, Any]:
+    """Return the task's entry in the results: as in `results.json`, with its errors spelled out."""
+    entry: dict[str, Any] = codec.unstructure(result)
+    messages = entry.pop("error_messages")
+    return {**entry, "errors": messages, "steps": steps_of(result), "success": succeeded(result)}
+
+
+def steps_of(result: TaskResult) -> int:
+    """Return how many tickets were tried."""
+    return len(result.rewards) + result.errors
+
+
+def succeeded(result: TaskResult) -> bool:
+    """Return whether the task was done well enough, and to the end."""
+    return result.score is not None and not result.errors and round(result.score, 9) >= SUCCESS
+
+
+def action_json(action: SupportQueueAction | None) -> str:
+    """Return the action on one line, `{}` where there is none."""
+    return one_line({} if action is None else {key: getattr(action, key) for key in ACTION_KEYS})
+
+
+def one_line(value: object) -> str:
+    """Return the value, which holds no list, as compact JSON on one line: ASCII, without `=` and `[`."""
+    text = json.dumps(value, separators=(",", ":"))
+    return text.replace("=", "\\u003d").replace("[", "\\u005b")
+
+
+def word(name: str) -> str:
+    """Return the name as it is, with blanks and whatever else is no part of a word escaped as in JSON."""
+    return one_line(name)[1:-1].replace(" ", "\\u0020")
+
+
+if __name__ == "__main__":
+    command(prog_name="inference.py")
