@@ -37,7 +37,6 @@ from typing import Any, Final, TextIO
 import attrs
 import click
 
-from supportbench import codec
 from supportbench.choosing import ChosenTask
 from supportbench.cli import Program
 from supportbench.cli.options import block_option, rubric_option
@@ -59,7 +58,6 @@ DEFAULT_MODEL: Final = "gpt-4o-mini"
 KEY_VARIABLES: Final = ("API_KEY", "HF_TOKEN", "OPENAI_API_KEY")
 SERVER_VARIABLES: Final = ("LOCAL_IMAGE_NAME", "IMAGE_NAME", "ENV_BASE_URL")
 ACTION_KEYS: Final = ("priority", "queue", "disposition", "summary", "response", "confidence")
-SUCCESS: Final = 0.80
 GRACE_S: Final = 2.0
 """How long the ticket under way may take to end when it is told to."""
 
@@ -177,8 +175,7 @@ async def played(planned: PlannedRun, stdout: TextIO, out: Path, *, deadline: in
                 episodes.append(await play_task(player, spec, chosen, log, stop))
             summary = summarize(episodes)
             run_id, duration_s = new_run_id(), time.monotonic() - begun
-            results = codec.unstructure(results_of(planned, summary, run_id=run_id, duration_s=duration_s))
-            results["tasks"] = [task_entry(task) for task in summary.tasks]
+            results = results_of(planned, summary, run_id=run_id, duration_s=duration_s)
             code = stop.exit_code if stop.reason else int(any(task.errors for task in summary.tasks))
             try:
                 write_json(out, results)
@@ -295,7 +292,7 @@ class TaskLog:
         self._ended = True
         rewards = ",".join(f"{reward:.2f}" for reward in result.rewards)
         self._write(
-            f"[END] success={one_line(succeeded(result))} steps={steps_of(result)} score={result.score or 0.0:.2f} "
+            f"[END] success={one_line(result.success)} steps={result.steps} score={result.score or 0.0:.2f} "
             f"rewards={rewards}"
         )
 
@@ -312,23 +309,6 @@ def writer(stream: TextIO, stop: Stop) -> Callable[[str], None]:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # or Python would stumble over it once more
 
     return write
-
-
-def task_entry(result: TaskResult) -> dict[str, Any]:
-    """Return the task's entry in the results: as in `results.json`, with its errors spelled out."""
-    entry: dict[str, Any] = codec.unstructure(result)
-    messages = entry.pop("error_messages")
-    return {**entry, "errors": messages, "steps": steps_of(result), "success": succeeded(result)}
-
-
-def steps_of(result: TaskResult) -> int:
-    """Return how many tickets were tried."""
-    return len(result.rewards) + result.errors
-
-
-def succeeded(result: TaskResult) -> bool:
-    """Return whether the task was done well enough, and to the end."""
-    return result.score is not None and not result.errors and round(result.score, 9) >= SUCCESS
 
 
 def action_json(action: SupportQueueAction | None) -> str:

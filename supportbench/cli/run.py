@@ -165,7 +165,7 @@ def print_results(results: Results) -> None:
             "neither enters a mean."
         )
         for task in results.tasks:
-            for message in task.error_messages:
+            for message in task.errors:
                 console.print(f"  {printable(task.task_id)}: {printable(message)}")
     title = f"{results.agent} · seed {results.seed}"
     columns = {
@@ -174,7 +174,7 @@ def print_results(results: Results) -> None:
         "tickets": [str(task.tickets) for task in results.tasks],
         "score": [figure(task.score) for task in results.tasks],
         "unsafe": [str(task.unsafe_replies) for task in results.tasks],
-        "errors": [str(task.errors) for task in results.tasks],
+        "errors": [str(len(task.errors)) for task in results.tasks],
     }
     means = {name: [figure(task.components.get(name)) for task in results.tasks] for name in names}
 

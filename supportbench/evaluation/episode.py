@@ -93,12 +93,13 @@ class EpisodePlayer:
             seed=spec.seed, provider=spec.provider, split=spec.split, index=spec.index
         )
         tickets = [case.ticket.ticket_id for case in chosen.task.cases[: spec.max_tickets]]
-        agent = self.agent.for_episode(spec.seed)
+        agent = None
         steps: list[EpisodeStep] = []
         for ticket_id in tickets:
             begun = time.perf_counter()
             action = usage = None
             try:
+                agent = agent or self.agent.for_episode(spec.seed)
                 reply = await ask(agent, self.agent.label, observation)
                 action, usage = reply.action, reply.usage
                 latency_s = round(time.perf_counter() - begun, 6)

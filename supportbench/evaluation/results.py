@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
+from typing import Final, Literal
 
 import attrs
 
 from supportbench.models import Episode, EpisodeStep, RubricCard, Usage
 from supportbench.plugins import Plugin
+
+SUCCESS: Final = 0.80
 
 
 @attrs.frozen(kw_only=True)
@@ -35,7 +37,8 @@ class TaskResult:
 
     `score` is the mean reward of the graded tickets, None when there is none; `components` are the mean scores of those
     tickets to which the component applies; `unsafe_rate` is the share of graded tickets with an unsafe reply. `rewards`
-    are in the order of repeats and tickets.
+    are in the order of repeats and tickets. `steps` counts the tickets that were tried, graded or not; `success` means
+    a score of at least 0.80 and no error.
     """
 
     provider: str
@@ -53,9 +56,10 @@ class TaskResult:
     components: Mapping[str, float]
     unsafe_replies: int
     unsafe_rate: float | None
-    errors: int
+    errors: tuple[str, ...]
     unreached: int
-    error_messages: tuple[str, ...]
+    steps: int
+    success: bool
 
 
 @attrs.frozen(kw_only=True)
@@ -119,7 +123,7 @@ class _Tally:
 
     def __init__(self, first: Episode) -> None:
         self._first = attrs.evolve(first, steps=())
-        self._episodes = self._unsafe = self._errors = self._unreached = self._tickets = 0
+        self._episodes = self._unsafe = self._unreached = self._tickets = 0
         self._rewards: dict[int, tuple[float, ...]] = {}
         self._scores: dict[str, dict[int, list[float]]] = {}
         self._messages: dict[int, tuple[str, ...]] = {}
@@ -130,7 +134,6 @@ class _Tally:
         self._messages[episode.repeat] = episode.errors
         for step in episode.steps:
             self._tickets += 1
-            self._errors += step.status == "error"
             self._unreached += step.status == "unreached"
             self._add_step(episode.repeat, step)
 
@@ -150,6 +153,8 @@ class _Tally:
             name: _mean([score for scores in by_repeat.values() for score in scores])
             for name, by_repeat in self._scores.items()
         }
+        errors = tuple(text for repeat in sorted(self._messages) for text in self._messages[repeat])
+        score = _mean(rewards)
         return TaskResult(
             provider=first.provider,
             split=first.split,
@@ -161,14 +166,15 @@ class _Tally:
             rubric=first.rubric,
             episodes=self._episodes,
             tickets=self._tickets,
-            score=_mean(rewards),
+            score=score,
             rewards=rewards,
             components={name: mean for name, mean in means.items() if mean is not None},
             unsafe_replies=self._unsafe,
             unsafe_rate=self._unsafe / len(rewards) if rewards else None,
-            errors=self._errors,
+            errors=errors,
             unreached=self._unreached,
-            error_messages=tuple(text for repeat in sorted(self._messages) for text in self._messages[repeat]),
+            steps=len(rewards) + len(errors),
+            success=score is not None and round(score, 9) >= SUCCESS and not errors,
         )
 
 

@@ -183,7 +183,7 @@ def results_of(planned: PlannedRun, summary: Summary, *, run_id: str, duration_s
         plugins=tuple(map(PluginCard.from_plugin, planned.registry.plugins)),
         seed=planned.evaluation.seed,
         average_score=summary.average_score,
-        errors=sum(task.errors for task in summary.tasks),
+        errors=sum(len(task.errors) for task in summary.tasks),
         unreached=sum(task.unreached for task in summary.tasks),
         tasks=summary.tasks,
         agent_usage=summary.agent_usage,

@@ -154,7 +154,7 @@ def test_an_agent_that_fails_exits_1_and_the_errors_come_first(tmp_path: Path) -
     assert done.stdout.startswith("1 ticket ended in an error and 2 were not reached; neither enters a mean.")
     results = json.loads((tmp_path / "r/results.json").read_text())
     (task,) = results["tasks"]
-    assert (task["errors"], task["unreached"], task["score"], task["rewards"]) == (1, 2, None, [])
+    assert (len(task["errors"]), task["unreached"], task["score"], task["rewards"]) == (1, 2, None, [])
     assert results["average_score"] is None
 
 

@@ -95,8 +95,21 @@ async def test_an_agents_error_ends_its_episode_and_enters_no_mean(
     assert [step.status for step in episode.steps] == ["graded", "error", "unreached"]
     assert told in str(episode.steps[1].error)
     (task,) = results.tasks
-    assert (task.score, task.rewards, task.tickets, task.errors, task.unreached) == (1.0, (1.0,), 3, 1, 1)
+    assert (task.score, task.rewards, task.tickets, len(task.errors), task.unreached) == (1.0, (1.0,), 3, 1, 1)
+    assert told in task.errors[0]
     assert (results.average_score, results.errors, results.unreached) == (1.0, 1, 1)
+
+
+async def test_an_agent_that_fails_at_the_start_of_an_episode_loses_that_episode_alone(tmp_path: Path) -> None:
+    class StartsOnce(Acts):
+        def start_episode(self, seed: int) -> Acts:
+            if self.seeds:
+                raise RuntimeError("no more seats")
+            return super().start_episode(seed)
+
+    results = await run(house(StartsOnce(), tasks=2), tmp_path / "r", concurrency=1)
+    assert [task.score for task in results.tasks] == [1.0, None]
+    assert "RuntimeError: no more seats" in results.tasks[1].errors[0]
 
 
 async def test_a_graders_fault_is_an_error_too_and_never_a_zero(tmp_path: Path) -> None:
