@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import subprocess
 import sys
@@ -210,3 +211,48 @@ class TestBlocking:
     def test_every_built_in_can_be_blocked(self, name: str) -> None:
         without = load_registry({}, block=[name]).check()
         assert {plugin.name for plugin in without.plugins} == BUILT_INS - {name}
+
+
+def supportbench(*arguments: str, sites: tuple[Path, ...], cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own, with what is installed in these folders."""
+    command = [sys.executable, "-W", "error", "-m", "supportbench", *arguments]
+    env = {"PYTHONPATH": ":".join(map(str, sites))}
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, env=env)
+
+
+class TestTheCommand:
+    def test_plays_the_good_plugins_task_with_its_agent(self, good_site: Path, tmp_path: Path) -> None:
+        asked = ["run", "--provider", "bakery", "--agent", "always_oven", "--out", "run", "--json"]
+        done = supportbench(*asked, sites=(good_site,), cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        results = json.loads(done.stdout)
+        (task,) = results["tasks"]
+        assert task["task_id"] == "bakery_monday"
+        assert task["rewards"] == pytest.approx([1.0, 0.2])
+        assert {"name": "bakery", "version": "1.2.0"}.items() <= next(
+            plugin for plugin in results["plugins"] if plugin["name"] == "bakery"
+        ).items()
+
+    def test_does_not_know_what_a_blocked_plugin_offered(self, good_site: Path, tmp_path: Path) -> None:
+        asked = ["run", "--provider", "bakery", "--agent", "random", "--block", "bakery", "--out", "run"]
+        done = supportbench(*asked, sites=(good_site,), cwd=tmp_path)
+        assert done.returncode == 2
+        assert "bakery" in done.stderr
+        assert not (tmp_path / "run").exists()
+
+    def test_refuses_to_run_beside_broken_plugins_and_names_them_all(self, broken_site: Path, tmp_path: Path) -> None:
+        done = supportbench("run", "--agent", "random", "--out", "run", sites=(broken_site,), cwd=tmp_path)
+        assert done.returncode != 0
+        for plugin in BROKEN:
+            assert f"--block {plugin.name}" in done.stderr
+        assert not (tmp_path / "run").exists()
+
+    def test_lists_all_the_same(self, good_site: Path, broken_site: Path, tmp_path: Path) -> None:
+        done = supportbench("plugins", "--json", sites=(good_site, broken_site), cwd=tmp_path)
+        listed = {plugin["name"]: plugin for plugin in json.loads(done.stdout)}
+        assert set(listed) == BUILT_INS | BROKEN_NAMES | {"bakery"}
+        assert {name for name, plugin in listed.items() if plugin["problems"]} == BROKEN_NAMES
+        for plugin in BROKEN:
+            assert any(plugin.reason in problem for problem in listed[plugin.name]["problems"])
+        assert listed["bakery"]["listens"]
+        assert listed["bakery"]["provides"]["agents"] == ["always_oven"]
