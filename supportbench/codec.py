@@ -8,6 +8,7 @@ msgspec reads and writes the bytes; cattrs builds the values.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, Literal, TypeVar, get_args, get_origin
@@ -26,7 +27,7 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, overrid
 
 from supportbench.errors import DecodeError, Fault, did_you_mean
 from supportbench.models import ComponentGrade, Concept, Rubric, RubricComponent, Ticket
-from supportbench.models.fields import FieldError
+from supportbench.models.fields import FieldError, json_object
 
 T = TypeVar("T")
 
@@ -44,6 +45,8 @@ _JSON_NAMES: Final = {
 _RENAMED: Final[dict[type[Any], dict[str, str]]] = {Rubric: {"components": "component"}, RubricComponent: {"as_": "as"}}
 # A ticket's lists that may be null where nothing is known.
 _NULL_IS_EMPTY: Final = ("recent_events",)
+
+_MOST_FAULTS: Final = 100
 
 _Hook = Callable[[Any, Any], Any]
 
@@ -88,7 +91,7 @@ def structure(data: object, kind: type[T]) -> T:
     try:
         return _converter.structure(data, kind)
     except (BaseValidationError, ForbiddenExtraKeysError, ValueError, TypeError, KeyError) as error:
-        raise DecodeError(_faults(error, "")) from None
+        raise DecodeError(itertools.islice(_faults(error, ""), _MOST_FAULTS)) from None
     except RecursionError:
         raise DecodeError([Fault("", "nested too deeply")]) from None
 
@@ -104,14 +107,27 @@ def unstructure(value: object) -> Any:
 
 
 def fingerprint(value: object) -> str:
-    """Return `sha256:` and the hash of the value's JSON with sorted keys: equal values have equal ones."""
-    canonical = msgspec.json.encode(unstructure(value), order="sorted")
+    """Return `sha256:` and the hash of the value's JSON with sorted keys; 8 and 8.0 are the same number."""
+    canonical = msgspec.json.encode(_with_whole_numbers(unstructure(value)), order="sorted")
     return f"sha256:{hashlib.sha256(canonical).hexdigest()}"
 
 
+def _with_whole_numbers(data: Any) -> Any:
+    if isinstance(data, float) and data.is_integer():
+        return int(data) if abs(data) < 2**53 else data
+    if isinstance(data, Mapping):
+        return {key: _with_whole_numbers(item) for key, item in data.items()}
+    if isinstance(data, list | tuple):
+        return [_with_whole_numbers(item) for item in data]
+    return data
+
+
 def json_schema(kind: type[Any]) -> dict[str, Any]:
-    """Return the JSON Schema (2020-12) of what `decode` accepts for `kind`."""
+    """Return the JSON Schema (2020-12) of an action, an observation, a state or another value of the wire."""
     (schema,), definitions = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
+    if Concept.__name__ in definitions:
+        phrase = {"type": "string"}
+        definitions[Concept.__name__] = {"anyOf": [phrase, {"type": "array", "items": phrase, "minItems": 1}]}
     for name, definition in definitions.items():
         if definition.get("type") == "object" and "properties" in definition:
             definitions[name] = {**definition, "additionalProperties": False}
@@ -147,14 +163,16 @@ def _structure_literal(value: object, kind: Any) -> object:
 
 
 def _structure_concept(value: object, _: object) -> Concept:
-    if isinstance(value, str):
-        return Concept(phrases=(value,))
-    if not isinstance(value, list | tuple):
+    phrases = (value,) if isinstance(value, str) else value
+    if not isinstance(phrases, list | tuple):
         raise _WrongTypeError("a string or a list of strings", value)
-    for phrase in value:
+    for phrase in phrases:
         if not isinstance(phrase, str):
             raise _WrongTypeError("a string", phrase)
-    return Concept(phrases=tuple(value))
+    try:
+        return Concept(phrases=tuple(phrases))
+    except FieldError as error:  # a concept in a file is its phrases: there is no such field
+        raise ValueError(error.problem) from None
 
 
 def _is_literal(kind: Any) -> bool:
@@ -181,6 +199,8 @@ def _list_hook(kind: Any, converter: Converter) -> _Hook:
 
 
 def _object_hook(kind: Any, converter: Converter) -> _Hook:
+    if get_args(kind) == (str, Any):
+        return _checked("an object", Mapping, lambda value, _: json_object(value))
     return _checked("an object", Mapping, mapping_structure_factory(kind, converter, structure_to=dict))
 
 
@@ -226,8 +246,9 @@ def _faults(error: BaseException, path: str) -> Iterator[Fault]:
         for fault in error.faults:
             yield Fault(_join(path, fault.path), fault.message)
     elif isinstance(error, BaseValidationError):
+        keys = _RENAMED.get(getattr(error, "cl", object), {})
         for inner in error.exceptions:
-            yield from _faults(inner, path + _place(inner))
+            yield from _faults(inner, path + _place(inner, keys))
     elif isinstance(error, ForbiddenExtraKeysError):
         renamed = _RENAMED.get(error.cl, {})
         known = [renamed.get(field.name, field.name) for field in attrs.fields(error.cl)] if error.cl else []
@@ -241,10 +262,10 @@ def _faults(error: BaseException, path: str) -> Iterator[Fault]:
         yield Fault(path.removeprefix("."), str(error) or type(error).__name__)
 
 
-def _place(error: BaseException) -> str:
+def _place(error: BaseException, keys: Mapping[str, str]) -> str:
     for note in getattr(error, "__notes__", ()):
         if isinstance(note, AttributeValidationNote):
-            return f".{note.name}"
+            return f".{keys.get(note.name, note.name)}"
         if isinstance(note, IterableValidationNote):
             return f"[{note.index}]" if isinstance(note.index, int) else f".{_shortened(str(note.index))}"
     return ""

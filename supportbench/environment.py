@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from typing import Any
 
 import attrs
@@ -29,6 +28,7 @@ from supportbench.models import (
     SupportQueueObservation,
     SupportQueueState,
     Task,
+    fields,
 )
 from supportbench.protocol import ResetRequest
 from supportbench.registry import Registry
@@ -178,7 +178,7 @@ class SupportQueueEnvironment:
             self._busy = False
         feedback = feedback_of(grade, self._feedback)
         if self._feedback == "full":
-            feedback = {**feedback, "expected": codec.unstructure(case.answer_key)}
+            feedback = fields.json_object({**feedback, "expected": codec.unstructure(case.answer_key)})
         self._last_grade = grade
         self._state = _advanced(state, action, grade, feedback)
         return self._observation(opened, reward=grade.reward, feedback=feedback)
@@ -211,7 +211,6 @@ class SupportQueueEnvironment:
         )
 
 
-@lru_cache(maxsize=4096)
 def task_fingerprint(task: Task) -> str:
     """Return the hash of all of a task, answer keys included: for results, never for agents, who could test guesses."""
     return codec.fingerprint(task)

@@ -23,6 +23,7 @@ SupportbenchError
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 from collections.abc import Iterable
 from types import TracebackType
@@ -183,8 +184,8 @@ class boundary:  # noqa: N801 - reads as the statement that it is: `with boundar
     """Turn whatever plugin code raises into a typed error that names the plugin and what it was doing.
 
     `with boundary(GradingError, "component 'fuzzy' of plugin 'acme'", "ticket 'A-1'"): …`. An error of that very type
-    passes as it is, so that a plugin can raise one with words of its own; so do cancellation and Ctrl-C. A plugin's
-    `sys.exit` is an error like any other: no plugin ends the process.
+    passes as it is, so that a plugin can raise one with words of its own; so do Ctrl-C and the cancellation of the task
+    that runs the plugin. A plugin's `sys.exit`, or a cancellation that nobody asked for, is an error like any other.
     """
 
     __slots__ = ("_error", "_subject", "_who")
@@ -200,18 +201,35 @@ class boundary:  # noqa: N801 - reads as the statement that it is: `with boundar
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if exc is None or isinstance(exc, self._error) or not isinstance(exc, Exception | SystemExit):
+        if exc is None or isinstance(exc, self._error) or not _is_a_fault(exc):
             return
         what = f"{type(exc).__name__}: {exc}" if self._error.text_is_public else type(exc).__name__
         at = f" at {self._subject}" if self._subject else ""
         raise self._error(f"{self._who} failed{at}: {what}") from exc
 
 
+def _is_a_fault(exc: BaseException) -> bool:
+    if isinstance(exc, asyncio.CancelledError):
+        try:
+            task = asyncio.current_task()
+        except RuntimeError:  # no event loop: nothing here could have been cancelled by mistake
+            return False
+        return task is not None and not task.cancelling()
+    return isinstance(exc, Exception | SystemExit)
+
+
+def shown(value: object) -> str:
+    """Return the value's repr, shortened to some 80 characters: what is refused is not repeated at full length."""
+    text = repr(value[:100] if isinstance(value, str) else value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
 def did_you_mean(name: object, known: Iterable[str]) -> str:
     """Return a sentence that helps after a wrong name: the nearest known one, then all of them (at most twenty)."""
     names = sorted(known)
-    near = difflib.get_close_matches(str(name)[:100], names, n=1, cutoff=0.6)
-    hint = f"Did you mean {near[0]!r}? " if near else ""
-    shown = ", ".join(repr(candidate) for candidate in names[:20]) or "none"
+    of_folded = {candidate.casefold(): candidate for candidate in reversed(names)}
+    near = difflib.get_close_matches(str(name)[:100].casefold(), of_folded, n=1, cutoff=0.6)
+    hint = f"Did you mean {of_folded[near[0]]!r}? " if near else ""
+    listed = ", ".join(shown(candidate) for candidate in names[:20]) or "none"
     rest = f" and {len(names) - 20} more" if len(names) > 20 else ""
-    return f"{hint}Known: {shown}{rest}."
+    return f"{hint}Known: {listed}{rest}."

@@ -19,7 +19,6 @@ from operator import add
 from typing import Any, Final
 
 import attrs
-from frozendict import frozendict
 
 from supportbench.errors import ActionError, GradingError, boundary, did_you_mean
 from supportbench.models import (
@@ -32,6 +31,7 @@ from supportbench.models import (
     Taxonomy,
     Usage,
 )
+from supportbench.models.fields import FrozenJson
 from supportbench.rubrics import BoundCheck, BoundComponent, BoundRubric
 from supportbench.settings import Feedback
 
@@ -65,7 +65,7 @@ class Grader:
         try:
             for part in self._inline:
                 answers[part.place] = await part.call(submission)
-        except (Exception, SystemExit):
+        except BaseException:
             # One try for all, since a boundary around each would cost as much as the discrete components do.
             with boundary(GradingError, part.who if part else "the rubric", _subject(submission)):
                 raise
@@ -83,7 +83,7 @@ class Grader:
                 raise GradingError(f"{part.who} must return a ComponentScore, it returned {type(score).__name__}")
         findings: list[SafetyFinding] = []
         for check, found in zip(checks, answers[len(components) :], strict=True):
-            if found:
+            if found or type(found) not in (tuple, list):
                 findings.extend(_checked_findings(check, found, submission))
         usages = [score.usage for score in scores if score.usage is not None]
         return combine(
@@ -152,25 +152,20 @@ def check_taxonomy(action: SupportQueueAction, taxonomy: Taxonomy) -> None:
             raise ActionError(f"{name}: {shown!r} is not allowed in this task. {did_you_mean(value, allowed)}")
 
 
-def feedback_of(grade: Grade, level: Feedback) -> Mapping[str, Any]:
+def feedback_of(grade: Grade, level: Feedback) -> FrozenJson:
     """Return what an agent may see of its grade: nothing; scores and findings; or also notes and details.
 
     Notes and details are a grader's own words and may say what was expected: they need the level `full`.
     """
     if level == "none":
-        return frozendict()
-    components: dict[str, dict[str, Any]] = {}
-    for name, part in grade.components.items():
-        components[name] = {"score": part.score, "weight": part.weight, "contribution": part.contribution}
-        if level == "full":
-            components[name].update(note=part.note, details=part.details)
-    return {
-        "ticket_id": grade.ticket_id,
-        "reward": grade.reward,
-        "components": components,
-        "findings": [_plain_finding(finding) for finding in grade.findings],
-        "penalty": grade.penalty,
-    }
+        return FrozenJson()
+    return FrozenJson(
+        ticket_id=grade.ticket_id,
+        reward=grade.reward,
+        components=FrozenJson({name: _plain_component(part, level) for name, part in grade.components.items()}),
+        findings=tuple(_plain_finding(finding, level) for finding in grade.findings),
+        penalty=grade.penalty,
+    )
 
 
 # -- asking -------------------------------------------------------------------------------------------------------
@@ -217,14 +212,13 @@ async def _ask_all(parts: Iterable[_Asked], submission: Submission, answers: lis
 def _weighed(
     components: Sequence[BoundComponent], scores: Sequence[ComponentScore]
 ) -> Mapping[str, ComponentGrade] | None:
-    share = 1.0
+    applicable = 1.0
     if any(answer.score is None for answer in scores):
         applicable = math.fsum(
             part.weight for part, answer in zip(components, scores, strict=True) if answer.score is not None
         )
         if applicable <= 0.0:
             return None
-        share = 1.0 / applicable
     grades: dict[str, ComponentGrade] = {}
     for part, answer in zip(components, scores, strict=True):
         score = answer.score
@@ -237,7 +231,7 @@ def _weighed(
                 details=answer.details,
             )
         else:
-            weight = part.weight * share
+            weight = part.weight / applicable
             grades[part.name] = ComponentGrade(
                 score=score, weight=weight, contribution=weight * score, note=answer.note, details=answer.details
             )
@@ -249,6 +243,8 @@ def _checked_findings(
 ) -> Iterable[SafetyFinding]:
     response = submission.action.response
     with boundary(GradingError, check.who, _subject(submission)):
+        if isinstance(found, str | bytes | Mapping):
+            raise GradingError(f"{check.who} must return SafetyFindings, it returned {type(found).__name__}")
         for finding in found:
             if type(finding) is not SafetyFinding:
                 raise GradingError(f"{check.who} must return SafetyFindings, it returned {type(finding).__name__}")
@@ -260,13 +256,19 @@ def _checked_findings(
             yield attrs.evolve(finding, check=check.name, excerpt=response[finding.start : finding.end])
 
 
-def _plain_finding(finding: SafetyFinding) -> dict[str, Any]:
-    return {
-        "check": finding.check,
-        "rule": finding.rule,
-        "severity": finding.severity,
-        "start": finding.start,
-        "end": finding.end,
-        "excerpt": finding.excerpt,
-        "note": finding.note,
-    }
+def _plain_component(part: ComponentGrade, level: Feedback) -> FrozenJson:
+    full = {"note": part.note, "details": part.details} if level == "full" else {}
+    return FrozenJson(score=part.score, weight=part.weight, contribution=part.contribution, **full)
+
+
+def _plain_finding(finding: SafetyFinding, level: Feedback) -> FrozenJson:
+    full = {"note": finding.note} if level == "full" else {}
+    return FrozenJson(
+        check=finding.check,
+        rule=finding.rule,
+        severity=finding.severity,
+        start=finding.start,
+        end=finding.end,
+        excerpt=finding.excerpt,
+        **full,
+    )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib.metadata
 import inspect
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
-from typing import Final
+from typing import Any, Final
 
 import attrs
 import pluggy
@@ -117,7 +117,11 @@ def _problem_of(name: str, module: object) -> str | None:
         manager.check_pending()
     except pluggy.PluginValidationError as error:
         return _told_plainly(error, module)
-    implemented = [hook.name for hook in manager.get_hookcallers(module) or ()]
+    implemented = {
+        hook.name: implementation.function
+        for hook in manager.get_hookcallers(module) or ()
+        for implementation in hook.get_hookimpls()
+    }
     if not implemented:
         bare = sorted(member for member in vars(module) if member.startswith(_HOOK_PREFIX) and member != _API_ATTRIBUTE)
         hint = f"; put @hookimpl on {', '.join(bare)}" if bare else ""
@@ -125,20 +129,21 @@ def _problem_of(name: str, module: object) -> str | None:
     return _problem_of_hooks(module, implemented)
 
 
-def _problem_of_hooks(module: ModuleType, implemented: list[str]) -> str | None:
+def _problem_of_hooks(module: ModuleType, implemented: Mapping[str, Callable[..., Any]]) -> str | None:
     for member, value in vars(module).items():
-        if member.startswith(_HOOK_PREFIX) and inspect.isfunction(value) and member not in implemented:
+        if member.startswith(_HOOK_PREFIX) and inspect.isfunction(value) and value not in implemented.values():
             return f"{member} looks like a hook, but has no @hookimpl"
-    for hook in implemented:
+    for hook, function in implemented.items():
         must_be_async = inspect.iscoroutinefunction(getattr(hookspecs, hook))
-        if inspect.iscoroutinefunction(getattr(module, hook)) != must_be_async:
+        if inspect.iscoroutinefunction(function) != must_be_async:
             return f"{hook} must {'be' if must_be_async else 'not be'} a coroutine function (async def)"
     return None
 
 
 def _told_plainly(error: pluggy.PluginValidationError, module: ModuleType) -> str:
     known = [name for name in vars(hookspecs) if name.startswith(_HOOK_PREFIX)]
-    for member in vars(module):
-        if member.startswith(_HOOK_PREFIX) and member != _API_ATTRIBUTE and member not in known:
+    for member, value in vars(module).items():
+        marked = inspect.isfunction(value) and hasattr(value, "supportbench_impl")
+        if marked and member.startswith(_HOOK_PREFIX) and member not in known:
             return f"there is no hook {member!r}. {did_you_mean(member, known)}"
     return " ".join(str(error).split())

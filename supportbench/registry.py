@@ -167,7 +167,8 @@ def _added(
     if rival is not None:
         return (
             f"{_SPOKEN[kind]} {value.name!r} is offered twice: by plugin {rival.plugin.name!r} ({rival.plugin.origin}) "
-            f"and by plugin {plugin.name!r} ({plugin.origin})"
+            f"and by plugin {plugin.name!r} ({plugin.origin}); go on without one of them: "
+            f"--block {rival.plugin.name} or --block {plugin.name}"
         )
     entries[value.name] = Entry(name=value.name, value=value, plugin=plugin)
     return None

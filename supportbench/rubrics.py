@@ -70,7 +70,7 @@ class BoundRubric:
 def read_rubric(path: Path) -> Rubric:
     """Return the rubric in a TOML file; raises `RubricError` that names the file and the place in it."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise RubricError(f"Cannot read rubric file {path}: {error}") from error
     try:

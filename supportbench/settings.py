@@ -35,12 +35,13 @@ class Settings:
         Raises:
             SettingsError: a value is impossible, or a variable looks like a misspelt one of these.
         """
-        known = {f"{_PREFIX}{field.name.upper()}" for field in attrs.fields(cls)}
+        known = {field.name.upper() for field in attrs.fields(cls)}
         for variable in environ:
-            if variable.startswith(_PREFIX) and variable not in known:
-                advice = did_you_mean(variable, known)
-                if advice.startswith("Did you mean"):  # another name may well belong to somebody's plugin
-                    raise SettingsError(f"{variable} is not a setting. {advice}")
+            if variable.startswith(_PREFIX) and variable.removeprefix(_PREFIX) not in known:
+                near = did_you_mean(variable.removeprefix(_PREFIX), known).startswith("Did you mean")
+                if near:  # another name may well belong to somebody's plugin
+                    names = [f"{_PREFIX}{name}" for name in known]
+                    raise SettingsError(f"{variable} is not a setting. {did_you_mean(variable, names)}")
         feedback = environ.get(f"{_PREFIX}FEEDBACK") or "scores"
         if feedback not in get_args(Feedback):
             raise SettingsError(f"{_PREFIX}FEEDBACK is {feedback!r}. {did_you_mean(feedback, get_args(Feedback))}")

@@ -38,7 +38,7 @@ def read_tickets(path: Path) -> StaticTasks:
     """
     lines_of: dict[str, list[_TicketLine]] = {}
     seen: dict[str, int] = {}
-    for number, text in enumerate(_text_of(path).splitlines(), start=1):
+    for number, text in enumerate(_text_of(path).split("\n"), start=1):
         if not text.strip():
             continue
         try:
@@ -51,7 +51,11 @@ def read_tickets(path: Path) -> StaticTasks:
         if line.ticket_id in seen:
             raise RunError(f"{path}, line {number}: ticket id {line.ticket_id!r} stands in line {seen[line.ticket_id]}")
         seen[line.ticket_id] = number
-        lines_of.setdefault(line.task_id or line.ticket_id, []).append(line)
+        task_id = line.task_id or line.ticket_id
+        lines = lines_of.setdefault(task_id, [])
+        if lines and None in (line.task_id, lines[0].task_id):
+            raise RunError(f"{path}, line {number}: {task_id!r} is both a task_id and the id of a ticket without one")
+        lines.append(line)
     if not lines_of:
         raise RunError(f"{path} has no tickets.")
     try:
@@ -84,6 +88,6 @@ def _ticket_of(line: _TicketLine) -> Ticket:
 
 def _text_of(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")  # some editors begin a file with a mark
     except (OSError, UnicodeDecodeError) as error:
         raise RunError(f"Cannot read {path}: {error}") from error

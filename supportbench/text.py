@@ -20,7 +20,7 @@ import Stemmer
 # Words are runs of letters and digits; an apostrophe between letters belongs to the word ("don't"), and so does a point
 # or comma between digits, so that "500" does not stand in "1,500" or "0.500".
 _WORD: Final = re.compile(r"[^\W_]+(?:'[^\W_]+)*(?:(?<=\d)[.,]\d[^\W_]*)*")
-_APOSTROPHES: Final = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "＇": "'", "`": "'"})
+_APOSTROPHES: Final = str.maketrans(dict.fromkeys("’‘ʼ＇`´′", "'"))
 _CHUNK: Final = re.compile(r"\S+")
 
 _CACHED_CHUNKS: Final = 1 << 16
@@ -29,10 +29,11 @@ _LONGEST_CACHED_CHUNK: Final = 40
 
 def _plain(text: str) -> str:
     """Return the text in one Unicode form and one case, without invisible format characters."""
+    text = text.translate(_APOSTROPHES)
     if text.isascii():
         return text.lower()
-    visible = "".join(char for char in unicodedata.normalize("NFKC", text) if unicodedata.category(char) != "Cf")
-    return visible.translate(_APOSTROPHES).casefold()
+    normal = unicodedata.normalize("NFKC", text)
+    return "".join(char for char in normal if unicodedata.category(char) != "Cf").casefold()
 
 
 class _StemsOfChunks(dict[str, str]):
@@ -142,7 +143,7 @@ def word_spans(text: str) -> list[tuple[str, int, int]]:
         raw, offset = chunk.group(), chunk.start()
         stems = _stems_of[raw].split()
         if raw.isascii():
-            places = [match.span() for match in _WORD.finditer(raw.lower())]
+            places = [match.span() for match in _WORD.finditer(_plain(raw))]
         else:
             inner = [index for index, char in enumerate(raw) if char.isalnum()]
             places = [(inner[0], inner[-1] + 1)] * len(stems) if inner else [(0, len(raw))] * len(stems)

@@ -74,9 +74,9 @@ class SupportQueueObservation:
     allowed_queues: tuple[str, ...]
     allowed_dispositions: tuple[str, ...]
     scoring_weights: Mapping[str, float]
-    last_feedback: Mapping[str, Any] = frozendict()
+    last_feedback: Mapping[str, Any] = field(default=frozendict(), converter=fields.json_object)
     reward: float | None = None
     cumulative_reward: float = 0.0
     done: bool = False
-    info: Mapping[str, Any] = frozendict()
-    metadata: Mapping[str, Any] = frozendict()
+    info: Mapping[str, Any] = field(default=frozendict(), converter=fields.json_object)
+    metadata: Mapping[str, Any] = field(default=frozendict(), converter=fields.json_object)

@@ -32,7 +32,7 @@ class SupportQueueState:
     average_reward: float = 0.0
     processed_ticket_ids: tuple[str, ...] = ()
     action_history: tuple[SupportQueueAction, ...] = ()
-    grading_history: tuple[Mapping[str, Any], ...] = ()
+    grading_history: tuple[Mapping[str, Any], ...] = field(default=(), converter=fields.json_objects)
     rubric: str | None = None
 
 

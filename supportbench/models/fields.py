@@ -10,9 +10,10 @@ import attrs
 from attrs.validators import deep_iterable
 from frozendict import frozendict
 
+from supportbench.errors import shown
+
 _DEEPEST: Final = 64
 _INT64: Final = 1 << 63
-_EMPTY: Final[frozendict[str, Any]] = frozendict()
 
 
 class FieldError(ValueError):
@@ -91,7 +92,7 @@ def distinct(instance: object, attribute: attrs.Attribute[Any], value: tuple[str
     seen: set[str] = set()
     for item in value:
         if item in seen:
-            raise FieldError(attribute.name, f"has {item!r} twice")
+            raise FieldError(attribute.name, f"has {shown(item)} twice")
         seen.add(item)
 
 
@@ -121,7 +122,7 @@ def _frozen_json(value: object, depth: int = 0) -> Any:
         value.encode()  # a UnicodeEncodeError is a ValueError
         return value
     if isinstance(value, Mapping):
-        return frozendict({_json_key(key): _frozen_json(item, depth + 1) for key, item in value.items()})
+        return FrozenJson({_json_key(key): _frozen_json(item, depth + 1) for key, item in value.items()})
     if isinstance(value, list | tuple):
         return tuple(_frozen_json(item, depth + 1) for item in value)
     raise TypeError(f"{type(value).__name__} is no JSON value")
@@ -134,14 +135,26 @@ def _json_key(key: object) -> str:
     return key
 
 
-def json_object(value: Mapping[str, Any]) -> frozendict[str, Any]:
+class FrozenJson(frozendict[str, Any]):
+    """A JSON object that is known to be frozen through and through."""
+
+
+_EMPTY: Final = FrozenJson()
+
+
+def json_object(value: Mapping[str, Any]) -> FrozenJson:
     """A JSON object, frozen through and through, so that no plugin can change what another one sees."""
     if not isinstance(value, Mapping):
         raise TypeError(f"a mapping is wanted, not {type(value).__name__}")
-    if not value:
-        return _EMPTY
-    frozen: frozendict[str, Any] = _frozen_json(value)
+    if type(value) is FrozenJson:
+        return value
+    frozen: FrozenJson = _frozen_json(value) if value else _EMPTY
     return frozen
+
+
+def json_objects(values: Iterable[Mapping[str, Any]]) -> tuple[FrozenJson, ...]:
+    """JSON objects, each frozen."""
+    return tuple(json_object(value) for value in values)
 
 
 text_items: Final = deep_iterable(member_validator=text)

@@ -37,7 +37,7 @@ class ComponentScore:
     score: float | None = field(validator=optional(fields.unit))
     note: str = field(default="", validator=fields.text)
     usage: Usage | None = None
-    details: Mapping[str, Any] = frozendict()
+    details: Mapping[str, Any] = field(default=frozendict(), converter=fields.json_object)
 
 
 @attrs.frozen(kw_only=True)
@@ -69,7 +69,7 @@ class ComponentGrade:
     weight: float
     contribution: float
     note: str = ""
-    details: Mapping[str, Any] = frozendict()
+    details: Mapping[str, Any] = field(default=frozendict(), converter=fields.json_object)
 
 
 @attrs.frozen(kw_only=True)

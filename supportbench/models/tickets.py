@@ -10,6 +10,7 @@ from attrs import field
 from attrs.validators import deep_iterable, instance_of, max_len, min_len, optional
 from frozendict import frozendict
 
+from supportbench.errors import shown
 from supportbench.models import fields
 from supportbench.text import fold
 
@@ -39,7 +40,7 @@ def _worded(instance: object, attribute: attrs.Attribute[Any], value: tuple[str,
     for phrase in value:
         fields.text(instance, attribute, phrase)
         if fold(phrase) == " ":
-            raise fields.FieldError(attribute.name, f"has a phrase without a word: {phrase!r}")
+            raise fields.FieldError(attribute.name, f"has a phrase without a word: {shown(phrase)}")
 
 
 @attrs.frozen(kw_only=True, cache_hash=True)
@@ -168,8 +169,8 @@ class Task:
             for value in values:
                 if value is not None and value not in allowed:
                     raise ValueError(
-                        f"the answer key of ticket {case.ticket.ticket_id!r} has {name} {value!r}, which the task's "
-                        f"taxonomy does not know: {', '.join(allowed)}"
+                        f"the answer key of ticket {case.ticket.ticket_id!r} has {name} {shown(value)}, which the "
+                        f"task's taxonomy does not know: {', '.join(allowed)}"
                     )
 
 
