@@ -134,6 +134,7 @@ def planned_run(
         provider=program.settings.provider,
         task_ids=task_ids,
         rubric=None if rubric is None else resolve_rubric(registry, rubric),
+        feedback=program.settings.feedback,
     )
     return plan(evaluation, registry)
 
@@ -166,7 +167,9 @@ async def played(planned: PlannedRun, stdout: TextIO, out: Path, *, deadline: in
     stop = Stop()
     seconds_left = begun + deadline - time.monotonic()
     asyncio.get_running_loop().call_later(seconds_left, stop.request, f"the deadline of {deadline} s was reached")
-    player = EpisodePlayer(registry=registry, graders=planned.graders, agent=agent)
+    player = EpisodePlayer(
+        registry=registry, graders=planned.graders, agent=agent, feedback=planned.evaluation.feedback
+    )
     async with closing((*registry.offers(), agent.agent, *planned.graders.offers())), watch(registry):
         with stop.on_signals():
             episodes = []

@@ -32,7 +32,7 @@ nitpick_ignore_regex = [
     # Names of other projects: the build has no network and so no inventories to link them with.
     ("py:.*", r"(collections\.abc|pathlib|pluggy|typing)\..*"),
     # Handed out by public objects, but not imported by plugins: their attributes may change.
-    ("py:class", r"supportbench\..*\.(Catalogue|ChosenTask|Fault|Grader|Graders|Plugin|PluginFailure|PluginSet)"),
+    ("py:class", r"supportbench\..*\.(Catalogue|ChosenTask|Grader|Plugin|PluginSet)"),
     # A type variable has no page.
     ("py:class", r"(.*\.)?T"),
 ]

@@ -4,7 +4,7 @@ Everything that a plugin needs is importable from here; `supportbench.hookspecs`
 """
 
 from supportbench.codec import decode, decode_toml, encode, fingerprint, json_schema, structure, unstructure
-from supportbench.environment import SupportQueueEnvironment
+from supportbench.environment import Graders, SupportQueueEnvironment
 from supportbench.errors import (
     ActionError,
     AgentError,
@@ -12,11 +12,13 @@ from supportbench.errors import (
     EpisodeBusyError,
     EpisodeError,
     EpisodeNotOpenError,
+    Fault,
     GradingError,
     HookError,
     OptionsError,
     PluginCallError,
     PluginError,
+    PluginFailure,
     PluginLoadError,
     ProviderError,
     ResetError,
@@ -85,7 +87,9 @@ __all__ = [
     "EpisodeSpec",
     "EpisodeStep",
     "Executor",
+    "Fault",
     "Grade",
+    "Graders",
     "GradingComponent",
     "GradingError",
     "HookError",
@@ -94,6 +98,7 @@ __all__ = [
     "PlayEpisode",
     "PluginCallError",
     "PluginError",
+    "PluginFailure",
     "PluginLoadError",
     "ProviderError",
     "Registry",

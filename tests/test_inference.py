@@ -255,7 +255,7 @@ def test_a_call_that_fails_is_an_error_and_no_zero(
     assert second.error is not None
     assert "no such deployment" in second.error
     assert outcome.results["average_score"] == 1.0
-    assert (outcome.results["errors"], outcome.results["unreached"]) == (1, 1)
+    assert (outcome.results["error_count"], outcome.results["unreached_count"]) == (1, 1)
     entry = outcome.results["tasks"][1]
     assert (entry["score"], entry["steps"], entry["rewards"], entry["success"]) == (1.0, 2, [1.0], False)
     assert entry["errors"] == [second.error]

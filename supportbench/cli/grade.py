@@ -81,7 +81,8 @@ def command(
     missing = [case.ticket.ticket_id for task in tasks for case in task.cases if case.ticket.ticket_id not in answered]
     if missing:
         shown = ", ".join(missing[:10]) + (" …" if len(missing) > 10 else "")
-        click.echo(f"{len(missing)} tickets have no action: {shown}", err=True)
+        noun = "ticket has" if len(missing) == 1 else "tickets have"
+        click.echo(f"{len(missing)} {noun} no action: {shown}", err=True)
 
 
 def _submissions(actions: BinaryIO, tasks: Iterable[Task]) -> list[Submission]:

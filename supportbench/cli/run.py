@@ -80,7 +80,7 @@ def command(program: Program, /, *, as_json: bool, out: Path | None, block: tupl
     else:
         print_results(results)
     click.echo(f"Results: {folder}", err=as_json)
-    if results.errors:
+    if results.error_count:
         sys.exit(1)
 
 
@@ -113,6 +113,7 @@ def _planned(
         split=split,
         index=index,
         rubric=None if rubric is None else resolve_rubric(registry, rubric),
+        feedback=program.settings.feedback,
         **numbers,
     )
     return plan(evaluation, registry)
@@ -158,10 +159,10 @@ def print_results(results: Results) -> None:
 
     console = stdout()
     names = list(dict.fromkeys(name for task in results.tasks for name in task.components))
-    if results.errors:
-        noun = "ticket" if results.errors == 1 else "tickets"
+    if results.error_count:
+        noun = "ticket" if results.error_count == 1 else "tickets"
         console.print(
-            f"{results.errors} {noun} ended in an error and {results.unreached} were not reached; "
+            f"{results.error_count} {noun} ended in an error and {results.unreached_count} were not reached; "
             "neither enters a mean."
         )
         for task in results.tasks:

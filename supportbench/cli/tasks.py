@@ -44,7 +44,8 @@ def command(
     places = list(itertools.islice(_places(registry, chooser, provider, split), limit + 1))
     if not places:
         splits = {name for source in registry.providers.values() for name in source.splits()}
-        raise ResetError(f"There are no such tasks. {did_you_mean(split, splits)}" if split else "There are no tasks.")
+        told = f"No provider has a split {split!r}. {did_you_mean(split, splits)}" if split else "There are no tasks."
+        raise ResetError(told)
     cards = [chooser.at(*place).card for place in places[:limit]]
     if as_json:
         print_json(codec.unstructure(cards))
@@ -103,7 +104,9 @@ def _show(chosen: ChosenTask, as_json: bool) -> None:
             ("area", ticket.product_area),
             ("SLA", None if ticket.sla_hours is None else f"{ticket.sla_hours:g} h"),
         )
-        click.echo("   " + " · ".join(f"{name} {printable(value)}" for name, value in facts if value is not None))
+        told = " · ".join(f"{name} {printable(value)}" for name, value in facts if value is not None)
+        if told:
+            click.echo(f"   {told}")
         click.echo(f"\n{printable(ticket.body)}")
         for event in ticket.recent_events:
             click.echo(f"  • {printable(event)}")

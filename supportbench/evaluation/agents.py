@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from supportbench import codec
-from supportbench.errors import AgentError, UnknownNameError, boundary
+from supportbench.errors import AgentError, OptionsError, UnknownNameError, boundary
 from supportbench.interfaces import Agent
 from supportbench.models import AgentReply, SupportQueueAction, SupportQueueObservation
 from supportbench.offers import configure, data_fingerprint_of, version_of
@@ -54,6 +54,10 @@ def choose_agent(registry: Registry, label: str, options: Mapping[str, Any] | No
         if kind is None:
             raise UnknownNameError(f"Agent {name!r} takes no argument, but is given {argument!r}.")
         given[attrs.fields(kind)[0].name] = argument
+    else:
+        missing = _first_required_option(agent)
+        if missing is not None and missing not in given:
+            raise OptionsError(f"Agent {name!r} needs its {missing}: {name}:{missing.upper()}")
     configured, filled = configure(agent, given, f"agent {name!r}")
     model, in_force = getattr(configured, "model", None), getattr(configured, "options", None)
     return ChosenAgent(
@@ -64,6 +68,12 @@ def choose_agent(registry: Registry, label: str, options: Mapping[str, Any] | No
         options=codec.unstructure(in_force) if attrs.has(type(in_force)) else filled,
         data_fingerprint=data_fingerprint_of(configured),
     )
+
+
+def _first_required_option(agent: Agent) -> str | None:
+    kind = getattr(agent, "Options", None)
+    first = attrs.fields(kind)[0] if kind is not None and attrs.fields(kind) else None
+    return first.name if first is not None and first.default is attrs.NOTHING else None
 
 
 async def ask(agent: Agent, label: str, observation: SupportQueueObservation) -> AgentReply:

@@ -17,6 +17,7 @@ from supportbench.evaluation.agents import ChosenAgent, ask
 from supportbench.interfaces import EpisodeSpec
 from supportbench.models import Episode, EpisodeStep, Grade, Task
 from supportbench.registry import Registry
+from supportbench.settings import Feedback
 
 logger: Final = logging.getLogger("supportbench.evaluation")
 
@@ -25,12 +26,14 @@ logger: Final = logging.getLogger("supportbench.evaluation")
 class EpisodePlayer:
     """Plays any episode of a run in this process, with one agent and one set of graders.
 
-    `on_step` is told of each ticket as it is graded or ends in an error, not of unreached ones; it must not raise.
+    `feedback` is how much of its grades the agent sees. `on_step` is told of each ticket as it is graded or ends in an
+    error, not of unreached ones; it must not raise.
     """
 
     registry: Registry
     graders: Graders
     agent: ChosenAgent
+    feedback: Feedback = "scores"
     on_step: Callable[[EpisodeSpec, EpisodeStep], None] = lambda spec, step: None
 
     async def play(self, spec: EpisodeSpec) -> Episode:
@@ -42,7 +45,9 @@ class EpisodePlayer:
             EpisodeError, ProviderError: the episode could not even begin.
         """
         started_at, begun = datetime.now(UTC), time.perf_counter()
-        environment = SupportQueueEnvironment(self.registry, graders=self.graders, provider=spec.provider)
+        environment = SupportQueueEnvironment(
+            self.registry, graders=self.graders, provider=spec.provider, feedback=self.feedback
+        )
         chosen = TaskChooser(self.registry, spec.provider).at(spec.provider, spec.split, spec.index)
         steps = await self._steps(environment, chosen, spec)
         episode = self._record(spec, chosen.task, steps, started_at, time.perf_counter() - begun)

@@ -73,8 +73,8 @@ class Results:
     plugins: tuple[PluginCard, ...]
     seed: int
     average_score: float | None
-    errors: int
-    unreached: int
+    error_count: int
+    unreached_count: int
     tasks: tuple[TaskResult, ...]
     agent_usage: Usage | None
     judge_usage: Usage | None

@@ -19,7 +19,7 @@ from attrs.validators import ge, optional
 
 from supportbench.choosing import DEFAULT_SPLIT, ChosenTask, TaskChooser
 from supportbench.environment import Graders, task_fingerprint
-from supportbench.errors import RunError
+from supportbench.errors import RunError, UnknownNameError, did_you_mean
 from supportbench.evaluation.agents import ChosenAgent
 from supportbench.evaluation.episode import EpisodePlayer
 from supportbench.evaluation.executors import LOCAL, LocalExecutor
@@ -29,6 +29,7 @@ from supportbench.interfaces import EpisodeSpec, Executor
 from supportbench.models import Episode, Rubric, RubricCard
 from supportbench.offers import closing
 from supportbench.registry import Registry
+from supportbench.settings import Feedback
 from supportbench.watchdog import watch
 
 
@@ -50,6 +51,7 @@ class Evaluation:
     concurrency: int = field(default=8, validator=ge(1))
     limit: int | None = field(default=None, validator=optional(ge(1)))
     executor: str = LOCAL
+    feedback: Feedback = "scores"
 
 
 @attrs.frozen(kw_only=True)
@@ -85,6 +87,7 @@ class RunManifest:
     concurrency: int
     limit: int | None
     executor: str
+    feedback: Feedback
     plugins: tuple[PluginCard, ...]
     blocked: tuple[str, ...]
 
@@ -135,7 +138,15 @@ def plan(evaluation: Evaluation, registry: Registry) -> PlannedRun:
     tasks = tuple(_chosen_tasks(evaluation, TaskChooser(registry, evaluation.provider)))
     for chosen in tasks:
         graders.for_task(chosen.task)
-    executor = LocalExecutor() if evaluation.executor == LOCAL else registry.executors[evaluation.executor]
+    if evaluation.executor == LOCAL:
+        executor: Executor = LocalExecutor()
+    elif evaluation.executor in registry.executors:
+        executor = registry.executors[evaluation.executor]
+    else:
+        known = (LOCAL, *registry.executors)
+        raise UnknownNameError(
+            f"There is no executor {evaluation.executor!r}. {did_you_mean(evaluation.executor, known)}"
+        )
     return PlannedRun(evaluation=evaluation, registry=registry, graders=graders, executor=executor, tasks=tasks)
 
 
@@ -157,7 +168,9 @@ async def evaluate(
     begun = time.perf_counter()
     evaluation, registry = planned.evaluation, planned.registry
     folder = RunFolder.create(out, _manifest(planned, run_id))
-    player = EpisodePlayer(registry=registry, graders=planned.graders, agent=evaluation.agent)
+    player = EpisodePlayer(
+        registry=registry, graders=planned.graders, agent=evaluation.agent, feedback=evaluation.feedback
+    )
     with contextlib.closing(folder):
         async with closing((*registry.offers(), evaluation.agent.agent, *planned.graders.offers())), watch(registry):
             played = planned.executor.run(player.play, planned.specs(), concurrency=evaluation.concurrency)
@@ -183,8 +196,8 @@ def results_of(planned: PlannedRun, summary: Summary, *, run_id: str, duration_s
         plugins=tuple(map(PluginCard.from_plugin, planned.registry.plugins)),
         seed=planned.evaluation.seed,
         average_score=summary.average_score,
-        errors=sum(len(task.errors) for task in summary.tasks),
-        unreached=sum(task.unreached for task in summary.tasks),
+        error_count=sum(len(task.errors) for task in summary.tasks),
+        unreached_count=sum(task.unreached for task in summary.tasks),
         tasks=summary.tasks,
         agent_usage=summary.agent_usage,
         judge_usage=summary.judge_usage,
@@ -237,6 +250,7 @@ def _manifest(planned: PlannedRun, run_id: str) -> RunManifest:
         concurrency=evaluation.concurrency,
         limit=evaluation.limit,
         executor=evaluation.executor,
+        feedback=evaluation.feedback,
         plugins=tuple(map(PluginCard.from_plugin, registry.plugins)),
         blocked=registry.blocked,
     )

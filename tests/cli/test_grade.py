@@ -74,7 +74,7 @@ def test_the_tickets_of_an_installed_task_are_known(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text(json.dumps({**ACTION, "ticket_id": ticket_id}))
     done = supportbench("grade", "--task", "easy_inbox_cleanup", "--actions", "a.jsonl", "--json", cwd=tmp_path)
     assert decode(done.stdout, Grade).ticket_id == ticket_id
-    assert f"1 tickets have no action: {listed['tickets'][1]['ticket_id']}" in done.stderr
+    assert f"1 ticket has no action: {listed['tickets'][1]['ticket_id']}" in done.stderr
 
 
 @pytest.mark.parametrize(

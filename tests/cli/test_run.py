@@ -58,7 +58,7 @@ def test_limit_counts_tickets_over_all_tasks(tmp_path: Path) -> None:
     supportbench("run", "--limit", "3", "--out", "r", cwd=tmp_path)
     results = json.loads((tmp_path / "r/results.json").read_text())
     assert [(task["task_id"], task["tickets"]) for task in results["tasks"]] == [(TASKS[0], 2), (TASKS[1], 1)]
-    assert results["unreached"] == 0
+    assert results["unreached_count"] == 0
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,8 @@ def test_own_tickets_are_played_from_a_file(tmp_path: Path) -> None:
         (["--block", "keywrod"], "Did you mean 'keyword'?"),
         (["--block", "triage"], "no task provider 'triage'"),
         (["--block", "keyword"], "asks for rubric 'default'"),
-        (["--executor", "cloud"], "no executor 'cloud'"),
+        (["--executor", "loca"], "Did you mean 'local'?"),
+        (["--agent", "openai"], "Agent 'openai' needs its model: openai:MODEL"),
         (["--task", "x", "--index", "1"], "the same thing twice"),
         (["--repeats", "0"], "not in the range"),
         (["--agent-option", "colour"], "not KEY=VALUE"),
@@ -135,8 +136,9 @@ def test_a_folder_with_something_in_it_is_never_written_to(tmp_path: Path) -> No
 
 
 def test_settings_come_from_the_environment_and_options_win(tmp_path: Path) -> None:
-    environ = {"SUPPORTBENCH_AGENT": "random", "SUPPORTBENCH_RUBRIC": "exact"}
-    from_environ = json.loads(supportbench("run", "--json", cwd=tmp_path, environ=environ).stdout)
+    environ = {"SUPPORTBENCH_AGENT": "random", "SUPPORTBENCH_RUBRIC": "exact", "SUPPORTBENCH_FEEDBACK": "none"}
+    from_environ = json.loads(supportbench("run", "--json", "--out", "r", cwd=tmp_path, environ=environ).stdout)
+    assert json.loads((tmp_path / "r/run.json").read_text())["feedback"] == "none"
     assert (from_environ["agent"], from_environ["tasks"][0]["rubric"]["name"]) == ("random", "exact")
     overridden = supportbench("run", "--json", "--rubric", "default", cwd=tmp_path, environ=environ)
     assert json.loads(overridden.stdout)["tasks"][0]["rubric"]["name"] == "default"

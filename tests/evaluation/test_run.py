@@ -97,7 +97,7 @@ async def test_an_agents_error_ends_its_episode_and_enters_no_mean(
     (task,) = results.tasks
     assert (task.score, task.rewards, task.tickets, len(task.errors), task.unreached) == (1.0, (1.0,), 3, 1, 1)
     assert told in task.errors[0]
-    assert (results.average_score, results.errors, results.unreached) == (1.0, 1, 1)
+    assert (results.average_score, results.error_count, results.unreached_count) == (1.0, 1, 1)
 
 
 async def test_an_agent_that_fails_at_the_start_of_an_episode_loses_that_episode_alone(tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ async def test_listeners_hear_of_every_episode_and_a_broken_one_harms_nobody(
 
     results = await run(house(Acts(), tasks=2, listener=listen), tmp_path / "r")
     assert sorted(heard) == ["t0", "t1"]
-    assert results.errors == 0
+    assert results.error_count == 0
     assert [record.levelno for record in caplog.records] == [logging.ERROR, logging.ERROR]
     assert "supportbench_episode_finished of plugin 'house' failed: RuntimeError" in caplog.text
 
