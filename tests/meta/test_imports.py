@@ -12,7 +12,8 @@ import pytest
 import supportbench
 
 ROOT = Path(supportbench.__file__).parent.parent
-HEAVY = ("openai", "litestar", "uvicorn", "rapidfuzz", "rich", "supportbench.cli", "supportbench.evaluation")
+HEAVY = ("openai", "litestar", "uvicorn", "rapidfuzz", "rich")
+OF_OURS = ("supportbench.cli", "supportbench.evaluation")
 
 
 def modules() -> list[str]:
@@ -27,8 +28,24 @@ def python(code: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("what", ["import supportbench", "import supportbench; supportbench.load_registry({}).check()"])
 def test_nothing_heavy_is_loaded(what: str) -> None:
-    done = python(f"import sys\n{what}\nprint([name for name in {HEAVY!r} if name in sys.modules])")
+    done = python(f"import sys\n{what}\nprint([name for name in {HEAVY + OF_OURS!r} if name in sys.modules])")
     assert (done.stdout.strip(), done.stderr, done.returncode) == ("[]", "", 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "lazy"),
+    [(["--help"], HEAVY), (["run", "--help"], HEAVY), (["run"], ("openai", "litestar", "uvicorn", "rapidfuzz"))],
+)
+def test_a_command_loads_what_it_needs_and_no_more(tmp_path: Path, arguments: list[str], lazy: tuple[str, ...]) -> None:
+    lines = (
+        f"import os, sys; os.chdir({str(tmp_path)!r}); sys.argv = ['supportbench', *{arguments!r}]",
+        "from supportbench.cli import main",
+        "try: main()",
+        "except SystemExit as end: assert not end.code, end.code",
+        f"print([name for name in {lazy!r} if name in sys.modules])",
+    )
+    done = python("\n".join(lines))
+    assert (done.stdout.splitlines()[-1], done.stderr, done.returncode) == ("[]", "", 0)
 
 
 def test_every_module_can_be_imported_alone() -> None:
