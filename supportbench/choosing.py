@@ -95,7 +95,7 @@ class TaskChooser:
             raise ResetError(f"Split {split!r} of provider {provider!r} has no index {index}. Allowed: {allowed}.")
         with boundary(ProviderError, f"task provider {provider!r}", f"index {index} of split {split!r}"):
             task = self._provider(provider).task(split, index)
-            if type(task) is not Task:
+            if not isinstance(task, Task):
                 raise ProviderError(f"Task provider {provider!r} must return a Task, it returned {type(task).__name__}")
         return ChosenTask(provider=provider, split=split, index=index, task=task)
 

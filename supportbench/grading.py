@@ -79,7 +79,7 @@ class Grader:
         components, checks = self.rubric.components, self.rubric.checks
         scores = answers[: len(components)]
         for part, score in zip(components, scores, strict=True):
-            if type(score) is not ComponentScore:
+            if not isinstance(score, ComponentScore):
                 raise GradingError(f"{part.who} must return a ComponentScore, it returned {type(score).__name__}")
         findings: list[SafetyFinding] = []
         for check, found in zip(checks, answers[len(components) :], strict=True):
@@ -246,7 +246,7 @@ def _checked_findings(
         if isinstance(found, str | bytes | Mapping):
             raise GradingError(f"{check.who} must return SafetyFindings, it returned {type(found).__name__}")
         for finding in found:
-            if type(finding) is not SafetyFinding:
+            if not isinstance(finding, SafetyFinding):
                 raise GradingError(f"{check.who} must return SafetyFindings, it returned {type(finding).__name__}")
             if not finding.start <= finding.end <= len(response):
                 raise GradingError(
