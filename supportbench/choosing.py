@@ -105,7 +105,10 @@ class TaskChooser:
         with boundary(ProviderError, f"task provider {provider!r}", f"split {split!r}"):
             splits = source.splits()
             if split in splits:
-                return source.num_tasks(split)
+                count = source.num_tasks(split)
+                if type(count) is not int or count < 0:
+                    raise ProviderError(f"Task provider {provider!r} must count its tasks with a whole number")
+                return count
         raise ResetError(f"Provider {provider!r} has no split {split!r}. {did_you_mean(split, splits)}")
 
     def _provider(self, name: str) -> TaskProvider:
@@ -116,7 +119,13 @@ class TaskChooser:
 
     def _place(self, provider: TaskProvider, task_id: str) -> tuple[str, int] | None:
         with boundary(ProviderError, f"task provider {provider.name!r}", f"task id {task_id!r}"):
-            return provider.find(task_id)
+            place = provider.find(task_id)
+            if place is None:
+                return None
+            split, index = place
+            if not isinstance(split, str) or type(index) is not int:
+                raise ProviderError(f"Task provider {provider.name!r} must find a task as (split, index)")
+            return split, index
 
     def _some_task_ids(self, provider: TaskProvider, most: int = 100) -> list[str]:
         """Return ids to suggest from: the first hundred, since a provider may have millions."""

@@ -81,7 +81,7 @@ def decode_toml(text: str, kind: type[T]) -> T:
     """Return the value of type `kind` that the TOML text describes; raises `DecodeError` like `decode`."""
     try:
         data = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise DecodeError([Fault("", f"no valid TOML: {error}")]) from None
     return structure(data, kind)
 
@@ -98,7 +98,15 @@ def structure(data: object, kind: type[T]) -> T:
 
 def encode(value: object) -> bytes:
     """Return the value as compact JSON; floats are written shortest-exact, so that they read back bit for bit."""
-    return msgspec.json.encode(unstructure(value))
+    return msgspec.json.encode(unstructure(value), enc_hook=_plain)
+
+
+def _plain(value: object) -> object:
+    """Return a string or number of a subclass (numpy's, for instance) as a plain one."""
+    for kind in (str, float, int):
+        if isinstance(value, kind):
+            return kind(value)
+    raise TypeError(f"{type(value).__name__} is no JSON value")
 
 
 def unstructure(value: object) -> Any:
@@ -252,7 +260,7 @@ def _faults(error: BaseException, path: str) -> Iterator[Fault]:
     elif isinstance(error, ForbiddenExtraKeysError):
         renamed = _RENAMED.get(error.cl, {})
         known = [renamed.get(field.name, field.name) for field in attrs.fields(error.cl)] if error.cl else []
-        for key in sorted(error.extra_fields):
+        for key in sorted(map(str, error.extra_fields)):
             yield Fault(_join(path, _shortened(key)), f"unknown key. {did_you_mean(key, known)}")
     elif isinstance(error, FieldError):
         yield Fault(_join(path, error.field), error.problem)

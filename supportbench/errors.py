@@ -152,7 +152,9 @@ class PluginCallError(PluginError):
     def detail(self) -> str:
         """The message with the original exception's text; for logs on the machine that runs the plugin."""
         cause = self.__cause__
-        return str(self) if cause is None or self.text_is_public else f"{self} ({type(cause).__name__}: {cause})"
+        if cause is None or self.text_is_public:
+            return str(self)
+        return f"{self} ({type(cause).__name__}: {text_of(cause)})"
 
 
 class ProviderError(PluginCallError):
@@ -185,7 +187,7 @@ class boundary:  # noqa: N801 - reads as the statement that it is: `with boundar
 
     `with boundary(GradingError, "component 'fuzzy' of plugin 'acme'", "ticket 'A-1'"): …`. An error of that very type
     passes as it is, so that a plugin can raise one with words of its own; so do Ctrl-C and the cancellation of the task
-    that runs the plugin. A plugin's `sys.exit`, or a cancellation that nobody asked for, is an error like any other.
+    that runs the plugin. Everything else that a plugin raises, `sys.exit` among it, is an error like any other.
     """
 
     __slots__ = ("_error", "_subject", "_who")
@@ -203,7 +205,7 @@ class boundary:  # noqa: N801 - reads as the statement that it is: `with boundar
     ) -> None:
         if exc is None or isinstance(exc, self._error) or not _is_a_fault(exc):
             return
-        what = f"{type(exc).__name__}: {exc}" if self._error.text_is_public else type(exc).__name__
+        what = f"{type(exc).__name__}: {text_of(exc)}" if self._error.text_is_public else type(exc).__name__
         at = f" at {self._subject}" if self._subject else ""
         raise self._error(f"{self._who} failed{at}: {what}") from exc
 
@@ -215,7 +217,16 @@ def _is_a_fault(exc: BaseException) -> bool:
         except RuntimeError:  # no event loop: nothing here could have been cancelled by mistake
             return False
         return task is not None and not task.cancelling()
-    return isinstance(exc, Exception | SystemExit)
+    return not isinstance(exc, KeyboardInterrupt | GeneratorExit)
+
+
+def text_of(exc: BaseException) -> str:
+    """Return the exception's text as text that can be written anywhere, whatever its class does when it is asked."""
+    try:
+        text = str(exc)
+    except Exception:  # a plugin's exception may fail at even this
+        return "(it cannot be printed)"
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def shown(value: object) -> str:
@@ -226,7 +237,7 @@ def shown(value: object) -> str:
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:
     """Return a sentence that helps after a wrong name: the nearest known one, then all of them (at most twenty)."""
-    names = sorted(known)
+    names = sorted(map(str, known))
     of_folded = {candidate.casefold(): candidate for candidate in reversed(names)}
     near = difflib.get_close_matches(str(name)[:100].casefold(), of_folded, n=1, cutoff=0.6)
     hint = f"Did you mean {of_folded[near[0]]!r}? " if near else ""

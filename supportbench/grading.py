@@ -111,25 +111,28 @@ def combine(
     Raises:
         GradingError: no component applies, so that there is nothing to grade.
     """
-    components = _weighed(rubric.components, scores)
-    if components is None:
+    weights = _weights(rubric.components, scores)
+    if not weights:
         raise GradingError(
             f"No component of rubric {rubric.rubric.name!r} applies to ticket {ticket_id!r}: "
             "its answer key expects nothing that the rubric grades"
         )
-    contributions = [part.contribution for part in components.values()]
+    total = math.fsum(weights.values())
+    components = _weighed(rubric.components, scores, weights, total)
+    # Of the exact sum: shares that are rounded one by one may miss a full mark by a hair.
+    earned = math.fsum(weights[place] * (scores[place].score or 0.0) for place in weights) / total
     unsafe = any(finding.severity == "unsafe" for finding in findings)
     safety = rubric.rubric.safety
     penalty = 0.0
     if unsafe:
-        penalty = 0.0 - (math.fsum(contributions) if safety.mode == "gate" else safety.penalty)
+        penalty = 0.0 - (earned if safety.mode == "gate" else safety.penalty)
     if rubric.rubric.reward == "binary":
         full = all(part.score == 1.0 for part in components.values() if part.score is not None)
         reward = 1.0 if full and not unsafe else 0.0
     elif unsafe and safety.mode == "gate":
         reward = 0.0
     else:
-        reward = min(1.0, max(0.0, math.fsum((*contributions, penalty))))
+        reward = min(1.0, max(0.0, earned + penalty))
     return Grade(
         ticket_id=ticket_id,
         reward=reward,
@@ -202,39 +205,36 @@ async def _ask_all(parts: Iterable[_Asked], submission: Submission, answers: lis
         async with asyncio.TaskGroup() as group:
             for part in parts:
                 group.create_task(_ask(part, submission, answers))
-    except ExceptionGroup as faults:
+    except BaseExceptionGroup as faults:
         raise faults.exceptions[0] from faults.exceptions[0].__cause__
 
 
 # -- weighing -----------------------------------------------------------------------------------------------------
 
 
+def _weights(components: Sequence[BoundComponent], scores: Sequence[ComponentScore]) -> dict[int, float]:
+    """Return the weights of the components that apply, by place; relative to the largest where some do not apply."""
+    weights = {place: part.weight for place, part in enumerate(components) if scores[place].score is not None}
+    largest = max(weights.values(), default=0.0)
+    if len(weights) == len(components):
+        return weights
+    return {place: weight / largest for place, weight in weights.items()} if largest > 0.0 else {}
+
+
 def _weighed(
-    components: Sequence[BoundComponent], scores: Sequence[ComponentScore]
-) -> Mapping[str, ComponentGrade] | None:
-    applicable = 1.0
-    if any(answer.score is None for answer in scores):
-        applicable = math.fsum(
-            part.weight for part, answer in zip(components, scores, strict=True) if answer.score is not None
-        )
-        if applicable <= 0.0:
-            return None
+    components: Sequence[BoundComponent], scores: Sequence[ComponentScore], weights: Mapping[int, float], total: float
+) -> Mapping[str, ComponentGrade]:
     grades: dict[str, ComponentGrade] = {}
-    for part, answer in zip(components, scores, strict=True):
-        score = answer.score
-        if score is None:
-            grades[part.name] = ComponentGrade(
-                score=None,
-                weight=0.0,
-                contribution=0.0,
-                note=answer.note or "does not apply",
-                details=answer.details,
-            )
-        else:
-            weight = part.weight / applicable
-            grades[part.name] = ComponentGrade(
-                score=score, weight=weight, contribution=weight * score, note=answer.note, details=answer.details
-            )
+    for place, (part, answer) in enumerate(zip(components, scores, strict=True)):
+        applies = place in weights and answer.score is not None
+        score, weight = answer.score, weights[place] / total if applies else 0.0
+        grades[part.name] = ComponentGrade(
+            score=score,
+            weight=weight,
+            contribution=0.0 if score is None else weight * score,
+            note=answer.note or ("" if applies else "does not apply"),
+            details=answer.details,
+        )
     return grades
 
 

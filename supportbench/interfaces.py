@@ -14,7 +14,7 @@ and agents may have
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Final, Protocol, TypeAlias, runtime_checkable
 
 import attrs
 from attrs import field
@@ -121,6 +121,9 @@ class EpisodeSpec:
     seed: int
     max_tickets: int | None = None
 
+
+LOCAL_EXECUTOR: Final = "local"
+"""The name of the executor that plays in this process; no plugin can take it."""
 
 PlayEpisode: TypeAlias = Callable[[EpisodeSpec], Awaitable[Episode]]
 

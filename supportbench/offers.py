@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, TypeVar
 
 import attrs
@@ -13,11 +14,15 @@ from frozendict import frozendict
 
 from supportbench import codec
 from supportbench.errors import DecodeError, HookError, OptionsError, boundary
+from supportbench.interfaces import LOCAL_EXECUTOR
 from supportbench.models import Rubric
+from supportbench.task_files import PROVIDER as TICKET_FILE
 
 T = TypeVar("T")
 
 logger: Final = logging.getLogger("supportbench.offers")
+CLOSING_LIMIT_S: Final = 10.0
+_ASYNC_METHODS: Final = ("score", "check", "act")
 
 # Names that the server uses as the first part of a path: a provider is a path segment there (OpenEnv's Task API).
 ROUTES: Final = frozenset(
@@ -54,13 +59,17 @@ def configure(offer: T, options: Mapping[str, Any], what: str) -> tuple[T, Mappi
     try:
         decoded = codec.structure(options, kind)
         with boundary(HookError, f"configuring {what}"):
-            return offer.configured(decoded), codec.unstructure(decoded)  # type: ignore[attr-defined]
+            configured: T = offer.configured(decoded)  # type: ignore[attr-defined]
     except DecodeError as error:
         raise OptionsError(f"The options of {what} are wrong: {error}") from error
     except HookError as error:
         if isinstance(error.__cause__, ValueError):  # its way of saying that these options will not do
             raise OptionsError(f"The options of {what} are wrong: {error.__cause__}") from error
         raise
+    for method in _ASYNC_METHODS:
+        if hasattr(offer, method) and not inspect.iscoroutinefunction(getattr(configured, method, None)):
+            raise HookError(f"configuring {what} gave {type(configured).__name__}, which has no async {method}")
+    return configured, codec.unstructure(decoded)
 
 
 @asynccontextmanager
@@ -77,7 +86,8 @@ async def closing(offers: Iterable[object]) -> AsyncIterator[None]:
             if aclose is not None:
                 try:
                     with boundary(HookError, f"closing {getattr(offer, 'name', type(offer).__name__)!r}"):
-                        await aclose()
+                        async with asyncio.timeout(CLOSING_LIMIT_S):
+                            await aclose()
                 except HookError as error:
                     logger.error("%s", error.detail)  # noqa: TRY400 - who it was is said; the traceback is not ours
 
@@ -103,6 +113,10 @@ def problem_with_methods(value: Any, methods: Iterable[str], *, is_async: bool) 
         return f"{value.name!r} has 'Options' that are no attrs class"
     if options is not None and not callable(getattr(value, "configured", None)):
         return f"{value.name!r} has 'Options' but no method 'configured'"
+    version_of(value), data_fingerprint_of(value)  # properties that raise had better do so now
+    if options is not None:
+        with suppress(DecodeError):  # an option may be required; that their types can be read is all that matters here
+            codec.structure({}, options)
     return None
 
 
@@ -111,6 +125,16 @@ def problem_with_provider(value: Any) -> str | None:
     problem = problem_with_methods(value, ("splits", "num_tasks", "task", "find", "taxonomies"), is_async=False)
     if problem is None and value.name.casefold() in ROUTES:
         return f"is named {value.name!r}, which is a path of the server; choose another name"
+    if problem is None and value.name == TICKET_FILE:
+        return f"is named {value.name!r}, which stands for a file of tickets; choose another name"
+    return problem
+
+
+def problem_with_executor(value: Any) -> str | None:
+    """Return what keeps the value from being an executor."""
+    problem = problem_with_methods(value, ("run",), is_async=False)
+    if problem is None and value.name == LOCAL_EXECUTOR:
+        return f"is named {value.name!r}, which stands for playing in this process; choose another name"
     return problem
 
 

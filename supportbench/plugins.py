@@ -13,7 +13,7 @@ import attrs
 import pluggy
 
 from supportbench import hookspecs
-from supportbench.errors import PluginFailure, UnknownNameError, did_you_mean
+from supportbench.errors import PluginFailure, UnknownNameError, did_you_mean, text_of
 from supportbench.hookspecs import API_VERSION, ENTRY_POINT_GROUP
 
 _HOOK_PREFIX: Final = "supportbench_"
@@ -90,8 +90,10 @@ def _origin(entry: importlib.metadata.EntryPoint) -> str:
 def _load(entry: importlib.metadata.EntryPoint) -> Plugin | str:
     try:
         module = entry.load()
-    except (Exception, SystemExit) as error:
-        return f"importing {entry.value!r} raised {type(error).__name__}: {error}"
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        return f"importing {entry.value!r} raised {type(error).__name__}: {text_of(error)}"
     problem = _problem_of(entry.name, module)
     if problem is not None:
         return problem
@@ -137,6 +139,8 @@ def _problem_of_hooks(module: ModuleType, implemented: Mapping[str, Callable[...
         must_be_async = inspect.iscoroutinefunction(getattr(hookspecs, hook))
         if inspect.iscoroutinefunction(function) != must_be_async:
             return f"{hook} must {'be' if must_be_async else 'not be'} a coroutine function (async def)"
+        if must_be_async and "episode" not in inspect.signature(function).parameters:
+            return f"{hook} must take the argument 'episode'"
     return None
 
 

@@ -17,10 +17,11 @@ from supportbench.errors import (
     UnknownNameError,
     boundary,
     did_you_mean,
+    text_of,
 )
 from supportbench.interfaces import Agent, Executor, GradingComponent, SafetyCheck, TaskProvider
 from supportbench.models import Rubric
-from supportbench.offers import problem_with_methods, problem_with_provider, problem_with_rubric
+from supportbench.offers import problem_with_executor, problem_with_methods, problem_with_provider, problem_with_rubric
 from supportbench.plugins import Plugin, PluginSet, discover, new_plugin_manager
 
 T = TypeVar("T")
@@ -160,7 +161,7 @@ def _added(
     try:
         problem = problem_of(value)
     except Exception as error:  # a property of the offer may raise
-        return f"looking at the offered {type(value).__name__} raised {type(error).__name__}: {error}"
+        return f"looking at the offered {type(value).__name__} raised {type(error).__name__}: {text_of(error)}"
     if problem is not None:
         return f"the offered {type(value).__name__} {problem}"
     rival = entries.get(value.name)
@@ -183,7 +184,7 @@ _KINDS: Final[Mapping[str, tuple[str, Callable[[Any], str | None]]]] = {
     "checks": ("supportbench_safety_checks", lambda value: problem_with_methods(value, ("check",), is_async=True)),
     "rubrics": ("supportbench_rubrics", problem_with_rubric),
     "agents": ("supportbench_agents", lambda value: problem_with_methods(value, ("act",), is_async=True)),
-    "executors": ("supportbench_executors", lambda value: problem_with_methods(value, ("run",), is_async=False)),
+    "executors": ("supportbench_executors", problem_with_executor),
 }
 _SPOKEN: Final = {
     "providers": "task provider",

@@ -88,7 +88,7 @@ class _Watchdog:
         for current in _outwards(frame):
             module = str(current.f_globals.get("__name__", ""))
             for package, plugin in self._plugins.items():
-                if module == package or module.startswith(f"{package}."):
+                if module == package or module.startswith((f"{package}.", f"{package.partition('.')[0]}.")):
                     name = getattr(current.f_locals.get("self"), "name", None)
                     offer = f" ({name})" if isinstance(name, str) else ""
                     return f"Plugin {plugin!r}{offer} at {module}:{current.f_lineno}"

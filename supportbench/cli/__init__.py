@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from importlib import import_module
 from typing import Any, Final
 
 import attrs
 import click
 
+from supportbench.cli.printing import printable
 from supportbench.errors import PluginCallError, SupportbenchError
 from supportbench.registry import Registry, load_registry
 from supportbench.settings import Settings, split_names
@@ -29,11 +32,19 @@ class Program:
     def find_plugins(self, block: tuple[str, ...] = ()) -> Registry:
         """Return what is installed, broken plugins included; blocked ones are left out."""
         named = tuple(name for text in block for name in split_names(text))
-        return load_registry(self.environ, (*self.settings.block, *named))
+        with redirect_stdout(sys.stderr):  # what a plugin prints is no data of ours
+            return load_registry(self.environ, (*self.settings.block, *named))
 
     def load_plugins(self, block: tuple[str, ...] = ()) -> Registry:
         """Return what is installed; raises `PluginLoadError` when anything did not load."""
         return self.find_plugins(block).check()
+
+
+class _PrintableFormatter(logging.Formatter):
+    """What plugins, models and endpoints say reaches the terminal as text, without escapes that steer it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
 
 
 class _Commands(click.Group):
@@ -53,7 +64,7 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except SupportbenchError as error:
             message = error.detail if isinstance(error, PluginCallError) else str(error)
-            click.echo(f"Error: {message}", err=True)
+            click.echo(f"Error: {printable(message)}", err=True)
             sys.exit(2)
 
 
@@ -67,11 +78,9 @@ class _Commands(click.Group):
 @click.pass_context
 def cli(ctx: click.Context, verbose: bool) -> None:
     """Measure how well an AI agent triages SaaS support tickets."""
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.INFO if verbose else logging.WARNING,
-        format="%(levelname)s %(name)s: %(message)s",
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_PrintableFormatter("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.INFO if verbose else logging.WARNING)
     environ = dict(os.environ) if ctx.obj is None else ctx.obj
     try:
         ctx.obj = Program(environ=environ, settings=Settings.from_environ(environ))
@@ -81,4 +90,7 @@ def cli(ctx: click.Context, verbose: bool) -> None:
 
 def main() -> None:
     """Run the command with the process's arguments and environment."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that has no "·" gets a "?"
     cli(prog_name="supportbench")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,7 +18,7 @@ from supportbench.choosing import DEFAULT_SPLIT, TaskChooser
 from supportbench.cli import Program
 from supportbench.cli.options import block_option, existing_file, json_option, rubric_option
 from supportbench.environment import Graders
-from supportbench.errors import ActionError, DecodeError, RunError, did_you_mean
+from supportbench.errors import ActionError, DecodeError, RunError, did_you_mean, shown
 from supportbench.evaluation.episode import without_details
 from supportbench.grading import check_taxonomy
 from supportbench.models import Case, Grade, Submission, SupportQueueAction, Task, fields
@@ -24,6 +26,7 @@ from supportbench.offers import closing
 from supportbench.registry import Registry
 from supportbench.rubrics import resolve_rubric
 from supportbench.task_files import read_tickets
+from supportbench.watchdog import watch
 
 
 @attrs.frozen(kw_only=True)
@@ -75,9 +78,9 @@ def command(
         tasks = [TaskChooser(registry, program.settings.provider).find(str(task_id), provider).task]
     rubric = rubric or program.settings.rubric
     graders = Graders(registry, None if rubric is None else resolve_rubric(registry, rubric))
-    submissions = _submissions(actions, tasks)
-    asyncio.run(_grade_all(registry, graders, submissions, as_json=as_json))
-    answered = {submission.case.ticket.ticket_id for submission in submissions}
+    answers = _answers(actions, tasks)
+    asyncio.run(_grade_all(registry, graders, answers, as_json=as_json))
+    answered = {answer.case.ticket.ticket_id for answer in answers}
     missing = [case.ticket.ticket_id for task in tasks for case in task.cases if case.ticket.ticket_id not in answered]
     if missing:
         shown = ", ".join(missing[:10]) + (" …" if len(missing) > 10 else "")
@@ -85,12 +88,20 @@ def command(
         click.echo(f"{len(missing)} {noun} no action: {shown}", err=True)
 
 
-def _submissions(actions: BinaryIO, tasks: Iterable[Task]) -> list[Submission]:
+@attrs.frozen
+class _Answer:
+    """A checked line of the actions file."""
+
+    task: Task
+    case: Case
+    action: SupportQueueAction
+
+
+def _answers(actions: BinaryIO, tasks: Iterable[Task]) -> list[_Answer]:
     places: dict[str, tuple[Task, Case]] = {
         case.ticket.ticket_id: (task, case) for task in tasks for case in task.cases
     }
-    earlier: dict[str, dict[str, SupportQueueAction]] = {}
-    submissions: list[Submission] = []
+    answers: list[_Answer] = []
     for number, line in enumerate(actions, start=1):
         if not line.strip():
             continue
@@ -101,9 +112,8 @@ def _submissions(actions: BinaryIO, tasks: Iterable[Task]) -> list[Submission]:
             raise RunError(f"{where}: " + "; ".join(map(str, error.faults))) from error
         place = places.get(logged.ticket_id)
         if place is None:
-            raise RunError(
-                f"{where}: there is no ticket {logged.ticket_id!r}. {did_you_mean(logged.ticket_id, places)}"
-            )
+            told = did_you_mean(logged.ticket_id, places)
+            raise RunError(f"{where}: there is no ticket {shown(logged.ticket_id)}. {told}")
         task, case = place
         action = SupportQueueAction(
             **{name.name: getattr(logged, name.name) for name in attrs.fields(SupportQueueAction)}
@@ -112,28 +122,37 @@ def _submissions(actions: BinaryIO, tasks: Iterable[Task]) -> list[Submission]:
             check_taxonomy(action, task.taxonomy)
         except ActionError as error:
             raise RunError(f"{where}: {error}") from error
-        others = earlier.setdefault(task.task_id, {})
-        previous = tuple(other for ticket_id, other in others.items() if ticket_id != logged.ticket_id)
-        others[logged.ticket_id] = action
-        submissions.append(Submission(task=task, case=case, action=action, previous=previous))
-    if not submissions:
+        answers.append(_Answer(task, case, action))
+    if not answers:
         raise RunError(f"{actions.name} has no actions.")
-    return submissions
+    return answers
 
 
-async def _grade_all(registry: Registry, graders: Graders, submissions: Iterable[Submission], *, as_json: bool) -> None:
-    for submission in submissions:
-        graders.for_task(submission.task)  # refuses a rubric that cannot be bound before anything is graded
-    async with closing((*registry.offers(), *graders.offers())):
+def _submissions(answers: Iterable[_Answer]) -> Iterator[Submission]:
+    """Yield what graders are given; the earlier actions of an answer are the last ones for the task's other tickets."""
+    earlier: dict[str, dict[str, SupportQueueAction]] = {}
+    for answer in answers:
+        ticket_id = answer.case.ticket.ticket_id
+        others = earlier.setdefault(answer.task.task_id, {})
+        previous = tuple(action for other, action in others.items() if other != ticket_id)
+        others[ticket_id] = answer.action
+        yield Submission(task=answer.task, case=answer.case, action=answer.action, previous=previous)
+
+
+async def _grade_all(registry: Registry, graders: Graders, answers: Iterable[_Answer], *, as_json: bool) -> None:
+    for answer in answers:
+        graders.for_task(answer.task)  # refuses a rubric that cannot be bound before anything is graded
+    async with closing((*registry.offers(), *graders.offers())), watch(registry):
         if as_json:
-            for submission in submissions:
+            for submission in _submissions(answers):
                 click.echo(codec.encode(await _graded(graders, submission)))
         else:
-            _print_table([await _graded(graders, submission) for submission in submissions])
+            _print_table([await _graded(graders, submission) for submission in _submissions(answers)])
 
 
 async def _graded(graders: Graders, submission: Submission) -> Grade:
-    return without_details(await graders.for_task(submission.task).grade(submission))
+    with redirect_stdout(sys.stderr):  # what a grader prints is no data of ours
+        return without_details(await graders.for_task(submission.task).grade(submission))
 
 
 def _print_table(grades: list[Grade]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,12 @@ import click
 from supportbench import codec
 from supportbench.cli import Program
 from supportbench.cli.options import block_option, existing_file, json_option, key_values, print_json, rubric_option
+from supportbench.cli.printing import printable
+from supportbench.errors import RunError
 from supportbench.evaluation.agents import choose_agent
-from supportbench.evaluation.executors import LOCAL
 from supportbench.evaluation.results import Results
 from supportbench.evaluation.run import Evaluation, PlannedRun, evaluate, new_run_id, plan
+from supportbench.interfaces import LOCAL_EXECUTOR
 from supportbench.models import Episode
 from supportbench.registry import Registry
 from supportbench.rubrics import resolve_rubric
@@ -54,7 +56,9 @@ _INTERRUPTED = 130
     "--concurrency", type=click.IntRange(min=1), default=8, show_default=True, help="Episodes under way at once."
 )
 @click.option("--limit", type=click.IntRange(min=1), metavar="TICKETS", help="Play so many tickets at most, in order.")
-@click.option("--executor", default=LOCAL, show_default=True, metavar="NAME", help="Where the episodes are played.")
+@click.option(
+    "--executor", default=LOCAL_EXECUTOR, show_default=True, metavar="NAME", help="Where the episodes are played."
+)
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), help="The results folder (default: a new one in runs/)."
 )
@@ -71,7 +75,10 @@ def command(program: Program, /, *, as_json: bool, out: Path | None, block: tupl
     run_id = new_run_id()
     folder = out or Path("runs") / run_id
     try:
-        results = asyncio.run(_evaluated(planned, folder, run_id))
+        with redirect_stdout(sys.stderr):  # what plugins print is no data of ours
+            results = asyncio.run(_evaluated(planned, folder, run_id))
+    except SystemExit as error:
+        raise RunError(f"A plugin ended the program. Finished episodes are in {folder / 'journal.jsonl'}.") from error
     except KeyboardInterrupt:
         click.echo(f"Interrupted. Finished episodes are in {folder / 'journal.jsonl'}.", err=True)
         sys.exit(_INTERRUPTED)
@@ -109,6 +116,7 @@ def _planned(
     evaluation = Evaluation(
         agent=choose_agent(registry, agent or program.settings.agent, agent_options),
         provider=provider or program.settings.provider,
+        strict_provider=provider is not None,
         task_ids=task_ids,
         split=split,
         index=index,
@@ -155,7 +163,7 @@ def print_results(results: Results) -> None:
     """Print the table of a run: errors first, then a row a task, then the average."""
     from rich.table import Table
 
-    from supportbench.cli.tables import figure, fits, printable, stdout, table
+    from supportbench.cli.tables import figure, fits, stdout, table
 
     console = stdout()
     names = list(dict.fromkeys(name for task in results.tasks for name in task.components))

@@ -10,6 +10,8 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from supportbench.cli.printing import printable
+
 
 def stdout() -> Console:
     """Return a console on standard output."""
@@ -34,13 +36,13 @@ def table(
     made = Table(
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
-        title=Text(title) if title else None,
+        title=Text(printable(title)) if title else None,
         title_justify="left",
         pad_edge=False,
     )
     for header in headers:
         made.add_column(
-            Text(header),
+            Text(printable(header)),
             justify="right" if header in right else "left",
             overflow="fold",
             no_wrap=header not in give_way,
@@ -53,11 +55,6 @@ def table(
 def fits(console: Console, made: Table) -> bool:
     """Return whether the table fits the console without folding a cell."""
     return Measurement.get(console, console.options.update(width=10_000), made).maximum <= console.width
-
-
-def printable(text: str) -> str:
-    """Return the text with control characters (terminal escapes among them) replaced by visible ones."""
-    return "".join(char if char.isprintable() or char == "\n" else "�" for char in text)
 
 
 def figure(value: float | None) -> str:

@@ -12,6 +12,7 @@ from supportbench import codec
 from supportbench.choosing import ChosenTask, TaskChooser
 from supportbench.cli import Program
 from supportbench.cli.options import block_option, json_option, print_json
+from supportbench.cli.printing import printable
 from supportbench.errors import ProviderError, ResetError, boundary, did_you_mean
 from supportbench.registry import Registry
 
@@ -92,9 +93,7 @@ def _show(chosen: ChosenTask, as_json: bool) -> None:
         taxonomy = codec.unstructure(task.taxonomy)
         print_json({**card, "instructions": task.instructions, "taxonomy": taxonomy, "tickets": tickets})
         return
-    from supportbench.cli.tables import printable
-
-    click.echo(f"{printable(task.title)} ({task.task_id}, {task.difficulty}, from {chosen.provider})\n")
+    click.echo(printable(f"{task.title} ({task.task_id}, {task.difficulty}, from {chosen.provider})\n"))
     click.echo(f"{printable(task.description)}\n\n{printable(task.instructions)}")
     for case in task.cases:
         ticket = case.ticket

@@ -10,7 +10,7 @@ import attrs
 from supportbench import codec
 from supportbench.errors import AgentError, OptionsError, UnknownNameError, boundary
 from supportbench.interfaces import Agent
-from supportbench.models import AgentReply, SupportQueueAction, SupportQueueObservation
+from supportbench.models import AgentReply, SupportQueueAction, SupportQueueObservation, fields
 from supportbench.offers import configure, data_fingerprint_of, version_of
 from supportbench.registry import Registry
 
@@ -46,6 +46,8 @@ def choose_agent(registry: Registry, label: str, options: Mapping[str, Any] | No
         UnknownNameError: no such agent, or it takes no argument.
         OptionsError: its options are wrong.
     """
+    if fields.writable_text(label) != label:
+        raise UnknownNameError(f"There is no agent {label!a}: that is no valid Unicode.")
     name, colon, argument = label.partition(":")
     agent = registry.agents[name]
     given = dict(options or {})
@@ -59,12 +61,13 @@ def choose_agent(registry: Registry, label: str, options: Mapping[str, Any] | No
         if missing is not None and missing not in given:
             raise OptionsError(f"Agent {name!r} needs its {missing}: {name}:{missing.upper()}")
     configured, filled = configure(agent, given, f"agent {name!r}")
-    model, in_force = getattr(configured, "model", None), getattr(configured, "options", None)
+    with boundary(AgentError, f"agent {name!r}", "the options and the model that it tells"):
+        model, in_force = getattr(configured, "model", None), getattr(configured, "options", None)
     return ChosenAgent(
         label=label,
         agent=configured,
         version=version_of(agent),
-        model=model if isinstance(model, str) else None,
+        model=fields.writable_text(model) if isinstance(model, str) else None,
         options=codec.unstructure(in_force) if attrs.has(type(in_force)) else filled,
         data_fingerprint=data_fingerprint_of(configured),
     )

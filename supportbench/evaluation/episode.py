@@ -104,7 +104,8 @@ class EpisodePlayer:
             begun = time.perf_counter()
             action = usage = None
             try:
-                agent = agent or self.agent.for_episode(spec.seed)
+                if agent is None:
+                    agent = self.agent.for_episode(spec.seed)
                 reply = await ask(agent, self.agent.label, observation)
                 action, usage = reply.action, reply.usage
                 latency_s = round(time.perf_counter() - begun, 6)

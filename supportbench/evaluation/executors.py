@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Iterable
 
-from supportbench.interfaces import EpisodeSpec, PlayEpisode
+from supportbench.interfaces import LOCAL_EXECUTOR, EpisodeSpec, PlayEpisode
 from supportbench.models import Episode
-
-LOCAL = "local"
 
 
 class LocalExecutor:
     """Plays episodes on the running event loop, at most `concurrency` at once. Specs are drawn as places fall free."""
 
-    name = LOCAL
+    name = LOCAL_EXECUTOR
 
     async def run(
         self, play: PlayEpisode, specs: Iterable[EpisodeSpec], *, concurrency: int

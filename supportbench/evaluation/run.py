@@ -7,7 +7,7 @@ import hashlib
 import platform
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -19,13 +19,13 @@ from attrs.validators import ge, optional
 
 from supportbench.choosing import DEFAULT_SPLIT, ChosenTask, TaskChooser
 from supportbench.environment import Graders, task_fingerprint
-from supportbench.errors import RunError, UnknownNameError, did_you_mean
+from supportbench.errors import HookError, RunError, SupportbenchError, UnknownNameError, did_you_mean
 from supportbench.evaluation.agents import ChosenAgent
 from supportbench.evaluation.episode import EpisodePlayer
-from supportbench.evaluation.executors import LOCAL, LocalExecutor
+from supportbench.evaluation.executors import LocalExecutor
 from supportbench.evaluation.journal import RESULTS, RunFolder, write_json
 from supportbench.evaluation.results import PluginCard, Results, Summary, summarize
-from supportbench.interfaces import EpisodeSpec, Executor
+from supportbench.interfaces import LOCAL_EXECUTOR, EpisodeSpec, Executor
 from supportbench.models import Episode, Rubric, RubricCard
 from supportbench.offers import closing
 from supportbench.registry import Registry
@@ -37,11 +37,13 @@ from supportbench.watchdog import watch
 class Evaluation:
     """What to evaluate: the agent, the tasks, the rubric in place of the tasks' own, and how often.
 
-    `limit` is the number of tickets to play at most, over all tasks in order; `repeats` plays every task that often.
+    With `strict_provider` task ids are those of that provider alone. `limit` is the number of tickets to play at most,
+    over all tasks in order; `repeats` plays every task that often.
     """
 
     agent: ChosenAgent
     provider: str
+    strict_provider: bool = False
     task_ids: tuple[str, ...] = ()
     split: str | None = None
     index: int | None = None
@@ -50,7 +52,7 @@ class Evaluation:
     seed: int = field(default=0, validator=ge(0))
     concurrency: int = field(default=8, validator=ge(1))
     limit: int | None = field(default=None, validator=optional(ge(1)))
-    executor: str = LOCAL
+    executor: str = LOCAL_EXECUTOR
     feedback: Feedback = "scores"
 
 
@@ -138,12 +140,12 @@ def plan(evaluation: Evaluation, registry: Registry) -> PlannedRun:
     tasks = tuple(_chosen_tasks(evaluation, TaskChooser(registry, evaluation.provider)))
     for chosen in tasks:
         graders.for_task(chosen.task)
-    if evaluation.executor == LOCAL:
+    if evaluation.executor == LOCAL_EXECUTOR:
         executor: Executor = LocalExecutor()
     elif evaluation.executor in registry.executors:
         executor = registry.executors[evaluation.executor]
     else:
-        known = (LOCAL, *registry.executors)
+        known = (LOCAL_EXECUTOR, *registry.executors)
         raise UnknownNameError(
             f"There is no executor {evaluation.executor!r}. {did_you_mean(evaluation.executor, known)}"
         )
@@ -172,19 +174,37 @@ async def evaluate(
         registry=registry, graders=planned.graders, agent=evaluation.agent, feedback=evaluation.feedback
     )
     with contextlib.closing(folder):
-        async with closing((*registry.offers(), evaluation.agent.agent, *planned.graders.offers())), watch(registry):
-            played = planned.executor.run(player.play, planned.specs(), concurrency=evaluation.concurrency)
-            async with contextlib.aclosing(played) as episodes:
+        async with closing((*registry.offers(), evaluation.agent.agent, *planned.graders.offers())):
+            async with watch(registry), contextlib.aclosing(_played(planned, player)) as episodes:
                 async for episode in episodes:
                     folder.append(episode)
                     on_episode(episode)
-        summary = summarize(folder.episodes())
-        results = results_of(planned, summary, run_id=run_id, duration_s=time.perf_counter() - begun)
-        try:
-            write_json(out / RESULTS, results)
-        except OSError as error:
-            raise RunError(f"Cannot write {out / RESULTS}: {error}. Finished episodes are kept.") from error
+            # Before anything is closed: what a plugin does at its end must not cost the results.
+            summary = summarize(folder.episodes())
+            results = results_of(planned, summary, run_id=run_id, duration_s=time.perf_counter() - begun)
+            try:
+                write_json(out / RESULTS, results)
+            except OSError as error:
+                raise RunError(f"Cannot write {out / RESULTS}: {error}. Finished episodes are kept.") from error
     return results
+
+
+async def _played(planned: PlannedRun, player: EpisodePlayer) -> AsyncGenerator[Episode, None]:
+    """Yield the episodes that the executor plays; an executor that loses one, or invents one, is at fault."""
+    who = f"executor {planned.executor.name!r}"
+    missing = {(spec.provider, spec.split, spec.index, spec.repeat) for spec in planned.specs()}
+    try:
+        run = planned.executor.run(player.play, planned.specs(), concurrency=planned.evaluation.concurrency)
+        async with contextlib.aclosing(run) as episodes:
+            async for episode in episodes:
+                missing.remove((episode.provider, episode.split, episode.index, episode.repeat))
+                yield episode
+    except SupportbenchError:
+        raise
+    except Exception as error:
+        raise HookError(f"{who} failed: {type(error).__name__}") from error
+    if missing:
+        raise HookError(f"{who} ended with {len(missing)} episodes unplayed")
 
 
 def results_of(planned: PlannedRun, summary: Summary, *, run_id: str, duration_s: float) -> Results:
@@ -213,12 +233,19 @@ def episode_seed(seed: int, provider: str, task_id: str, repeat: int) -> int:
 
 def _chosen_tasks(evaluation: Evaluation, chooser: TaskChooser) -> Sequence[ChosenTask]:
     if evaluation.task_ids:
-        return [chooser.find(task_id) for task_id in dict.fromkeys(evaluation.task_ids)]
+        provider = evaluation.provider if evaluation.strict_provider else None
+        return [chooser.find(task_id, provider) for task_id in dict.fromkeys(evaluation.task_ids)]
     split = evaluation.split or DEFAULT_SPLIT
     if evaluation.index is not None:
         return [chooser.at(evaluation.provider, split, evaluation.index)]
-    count = chooser.num_tasks(evaluation.provider, split)
-    return [chooser.at(evaluation.provider, split, index) for index in range(count)]
+    chosen: list[ChosenTask] = []
+    tickets = 0
+    for index in range(chooser.num_tasks(evaluation.provider, split)):
+        if evaluation.limit is not None and tickets >= evaluation.limit:
+            break  # a provider may have millions more
+        chosen.append(chooser.at(evaluation.provider, split, index))
+        tickets += len(chosen[-1].task.cases)
+    return chosen
 
 
 def _manifest(planned: PlannedRun, run_id: str) -> RunManifest:

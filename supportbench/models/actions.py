@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 from attrs import field
-from attrs.validators import optional
+from attrs.validators import instance_of, optional
 from frozendict import frozendict
 
 from supportbench.models import fields
@@ -27,9 +27,9 @@ class Usage:
     def __add__(self, other: Usage) -> Usage:
         costs = [usage.cost_usd for usage in (self, other) if usage.cost_usd is not None]
         return Usage(
-            input_tokens=self.input_tokens + other.input_tokens,
-            output_tokens=self.output_tokens + other.output_tokens,
-            calls=self.calls + other.calls,
+            input_tokens=min(self.input_tokens + other.input_tokens, fields.LARGEST),
+            output_tokens=min(self.output_tokens + other.output_tokens, fields.LARGEST),
+            calls=min(self.calls + other.calls, fields.LARGEST),
             cost_usd=math.fsum(costs) if costs else None,
         )
 
@@ -39,12 +39,12 @@ class Usage:
 class SupportQueueAction:
     """An agent's triage of one ticket; `priority`, `queue` and `disposition` come from the task's taxonomy."""
 
-    priority: str = field(validator=fields.text)
-    queue: str = field(validator=fields.text)
-    disposition: str = field(validator=fields.text)
-    summary: str = field(validator=fields.text)
-    response: str = field(validator=fields.text)
-    confidence: float = field(validator=fields.unit)
+    priority: str = field(converter=fields.plain_text, validator=fields.text)
+    queue: str = field(converter=fields.plain_text, validator=fields.text)
+    disposition: str = field(converter=fields.plain_text, validator=fields.text)
+    summary: str = field(converter=fields.plain_text, validator=fields.text)
+    response: str = field(converter=fields.plain_text, validator=fields.text)
+    confidence: float = field(converter=fields.plain_number, validator=fields.unit)
     metadata: Mapping[str, Any] = field(default=frozendict(), converter=fields.json_object)
 
 
@@ -53,7 +53,7 @@ class AgentReply:
     """An action with what it took to get it; an agent may return this instead of the bare action."""
 
     action: SupportQueueAction
-    usage: Usage | None = None
+    usage: Usage | None = field(default=None, validator=optional(instance_of(Usage)))
 
 
 @attrs.frozen(kw_only=True)

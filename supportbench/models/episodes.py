@@ -44,7 +44,7 @@ class EpisodeStep:
     status: StepStatus
     action: SupportQueueAction | None = None
     grade: Grade | None = None
-    error: str | None = None
+    error: str | None = field(default=None, converter=attrs.converters.optional(fields.writable_text))
     usage: Usage | None = None
     latency_s: float = 0.0
 

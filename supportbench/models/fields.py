@@ -14,6 +14,8 @@ from supportbench.errors import shown
 
 _DEEPEST: Final = 64
 _INT64: Final = 1 << 63
+LARGEST: Final = _INT64 - 1
+"""The largest whole number that a field may hold."""
 
 
 class FieldError(ValueError):
@@ -53,7 +55,7 @@ def unit(instance: object, attribute: attrs.Attribute[Any], value: object) -> No
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise FieldError(attribute.name, f"must be a number, not {type(value).__name__}")
     if not 0.0 <= value <= 1.0:
-        raise FieldError(attribute.name, f"must be in [0, 1], it is {value}")
+        raise FieldError(attribute.name, f"must be in [0, 1], it is {shown(value)}")
 
 
 def count(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
@@ -69,7 +71,7 @@ def amount(instance: object, attribute: attrs.Attribute[Any], value: object) -> 
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise FieldError(attribute.name, f"must be a number, not {type(value).__name__}")
     if not 0.0 <= value < math.inf:
-        raise FieldError(attribute.name, f"must be finite and not negative, it is {value}")
+        raise FieldError(attribute.name, f"must be finite and not negative, it is {shown(value)}")
 
 
 def shares(instance: object, attribute: attrs.Attribute[Any], value: Mapping[str, float]) -> None:
@@ -96,6 +98,21 @@ def distinct(instance: object, attribute: attrs.Attribute[Any], value: tuple[str
         seen.add(item)
 
 
+def plain_text(value: str) -> str:
+    """The text as a plain string: a subclass may compare as it likes, and cannot be written as JSON."""
+    return str.__str__(value) if isinstance(value, str) and type(value) is not str else value
+
+
+def writable_text(value: str) -> str:
+    """The text with whatever UTF-8 cannot write (lone surrogates) escaped; for messages, which must not be lost."""
+    return value.encode("utf-8", "backslashreplace").decode()
+
+
+def plain_number(value: float) -> float:
+    """The number as a plain one: numpy's float64 is a subclass of float, for instance."""
+    return float(value) if isinstance(value, float) and type(value) is not float else value
+
+
 def vocabulary(instance: object, attribute: attrs.Attribute[Any], value: tuple[str, ...]) -> None:
     """At least one name, none twice."""
     if not value:
@@ -113,14 +130,14 @@ def _frozen_json(value: object, depth: int = 0) -> Any:
     if isinstance(value, int):
         if not -_INT64 <= value < _INT64:
             raise ValueError("an integer does not fit into 64 bits")
-        return value
+        return int(value)
     if isinstance(value, float):
         if not math.isfinite(value):
             raise ValueError("a number is not finite")
-        return value
+        return float(value)
     if isinstance(value, str):
         value.encode()  # a UnicodeEncodeError is a ValueError
-        return value
+        return str.__str__(value)
     if isinstance(value, Mapping):
         return FrozenJson({_json_key(key): _frozen_json(item, depth + 1) for key, item in value.items()})
     if isinstance(value, list | tuple):
@@ -132,7 +149,7 @@ def _json_key(key: object) -> str:
     if not isinstance(key, str):
         raise TypeError(f"a key must be a string, not {type(key).__name__}")
     key.encode()
-    return key
+    return str.__str__(key)
 
 
 class FrozenJson(frozendict[str, Any]):

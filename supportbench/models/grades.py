@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import attrs
 from attrs import field
-from attrs.validators import in_, optional
+from attrs.validators import in_, instance_of, optional
 from frozendict import frozendict
 
 from supportbench.models import fields
@@ -34,9 +34,11 @@ class ComponentScore:
     `note` is shown to the evaluator; `details` (matched and missed concepts, say) only where answer keys may be shown.
     """
 
-    score: float | None = field(validator=optional(fields.unit))
+    score: float | None = field(
+        converter=attrs.converters.optional(fields.plain_number), validator=optional(fields.unit)
+    )
     note: str = field(default="", validator=fields.text)
-    usage: Usage | None = None
+    usage: Usage | None = field(default=None, validator=optional(instance_of(Usage)))
     details: Mapping[str, Any] = field(default=frozendict(), converter=fields.json_object)
 
 
