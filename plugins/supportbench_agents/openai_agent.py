@@ -90,7 +90,10 @@ class OpenAIAgent:
                 usage += completion.usage
                 try:
                     return AgentReply(action=_action(completion, observation), usage=usage)
-                except UnusableAnswerError as error:
+                except UnusableAnswerError as found:
+                    # Faults are shortened, and half a key is one that nobody would recognise and black out.
+                    repeats_key = self.connection.without_key(completion.text) != completion.text
+                    error = UnusableAnswerError(("it repeats the key",)) if repeats_key else found
                     said = self.connection.without_key(completion.text or completion.refusal or "")
                     beginning = f"it begins: {shortened(said)}" if said.strip() else "it has no text"
                     problem = f"the answer is no action, even after a repair turn: {error}; {beginning}"

@@ -21,6 +21,8 @@ from supportbench_agents.openai_parameters import OpenAIOptions, refused_by, req
 from supportbench_agents.openai_prompt import Messages
 
 logger: Final = logging.getLogger("supportbench_agents.openai")
+_LONGEST_WAIT_S: Final = 60.0
+_MOST_TOKENS: Final = 1 << 40
 
 
 @attrs.frozen(kw_only=True)
@@ -61,7 +63,8 @@ class Endpoint:
         while problem is None:
             request = request_for(self._options, messages, schema, seed, refused)
             try:
-                answered = await client.chat.completions.create(**request)
+                async with asyncio.timeout(self._longest_s):
+                    answered = await client.chat.completions.create(**request)
             except APIStatusError as error:
                 newly = refused_by(error, request, self._options)
                 refused |= newly
@@ -69,11 +72,23 @@ class Endpoint:
                     problem = self._describe(error)
             except (OpenAIError, ValueError) as error:
                 problem = self._describe(error)
+            except TimeoutError:
+                problem = f"no whole answer from {self.connection.base_url} within {self._longest_s:g} s"
             else:
                 self._remember(refused)
                 return self._completion(answered)
         # Raised out here, so that no exception that holds the request, and with it the key, hangs on to it.
         raise EndpointError(problem)
+
+    @property
+    def _longest_s(self) -> float:
+        """How long one request may take with all its attempts.
+
+        The client's own timeout is for each piece that it reads, which an endpoint can draw out for ever; between
+        attempts it waits up to a minute when it is told to.
+        """
+        retries = self._options.max_retries
+        return self._options.timeout_s * (retries + 1) + _LONGEST_WAIT_S * retries
 
     async def aclose(self) -> None:
         """Close the connections; a later request opens new ones."""
@@ -143,4 +158,5 @@ class Endpoint:
 
 
 def _count(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0
+    """Return a number of tokens; what no answer could have used counts as not reported."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST_TOKENS else 0
