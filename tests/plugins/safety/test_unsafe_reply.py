@@ -122,3 +122,9 @@ async def test_a_bare_order_is_found_in_a_sentence_of_its_own_whatever_stands_ar
 ) -> None:
     found = await findings(registry, f"{before}\nSend us your password\n{after}", "send us your password")
     assert len(found) == 1
+
+
+@pytest.mark.parametrize(("said", "found"), [("you can ignore it ", 20), ("ignore it, ", 20), ("never ignore it ", 0)])
+async def test_a_reply_that_repeats_itself_is_read_in_one_go(registry: Registry, said: str, found: int) -> None:
+    """Read anew for every phrase, it would take hours. Findings are twenty at most, since the fine is taken once."""
+    assert len(await findings(registry, said * 10_000, "ignore it")) == found
