@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from types import MappingProxyType
 from typing import Any, Final, TypeAlias, TypeVar
 
 import attrs
@@ -54,12 +55,22 @@ counts: Final = st.integers(0, _LARGEST)
 amounts: Final = st.one_of(st.floats(0, 1e300), st.integers(0, 10_000))
 finite: Final = st.floats(allow_nan=False, allow_infinity=False)
 scalars: Final = st.one_of(st.none(), st.booleans(), st.integers(-_LARGEST - 1, _LARGEST), finite, texts)
+# JSON as a parser gives it: lists and dicts.
 jsons: Final[SearchStrategy[Json]] = st.recursive(
     scalars,
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(texts, inner, max_size=3)),
     max_leaves=8,
 )
-json_objects: Final = st.dictionaries(texts, jsons, max_size=3)
+
+
+def _sequences_and_mappings(inner: SearchStrategy[Json]) -> SearchStrategy[Json]:
+    lists, dicts = st.lists(inner, max_size=3), st.dictionaries(texts, inner, max_size=3)
+    return st.one_of(lists, lists.map(tuple), dicts, dicts.map(MappingProxyType))
+
+
+# JSON as a plugin writes it into a free field: tuples beside lists, any mapping beside a dict.
+free_values: Final[SearchStrategy[Json]] = st.recursive(scalars, _sequences_and_mappings, max_leaves=8)
+json_objects: Final = st.dictionaries(texts, free_values, max_size=3)
 
 
 def _tuples(items: SearchStrategy[T], most: int = 3, unique_by: Callable[[T], Any] | None = None) -> Any:

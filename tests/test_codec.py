@@ -93,6 +93,24 @@ class TestThereAndBack:
         assert fingerprint(attrs.evolve(task, title="x")) != fingerprint(task)
         assert fingerprint(attrs.evolve(task, extra={"a": 1})) != fingerprint(task)
 
+    def test_equal_values_have_equal_fingerprints(self) -> None:
+        one, other = (Ticket(ticket_id="A-1", subject="", body="", sla_hours=hours) for hours in (8, 8.0))
+        assert one == other
+        assert fingerprint(one) == fingerprint(other)
+
+    def test_true_is_not_one_to_a_fingerprint(self) -> None:
+        one, true = (Ticket(ticket_id="A-1", subject="", body="", extra={"x": value}) for value in (1, True))
+        assert fingerprint(one) != fingerprint(true)
+
+    def test_tuples_in_a_free_object_come_back_the_same(self) -> None:
+        score = ComponentScore(score=1, details={"a": ("x", {"b": ("y",)})})
+        assert decode(encode(score), ComponentScore) == score
+
+    def test_what_is_nested_as_deep_as_is_allowed_comes_back_the_same(self) -> None:
+        text = '{"score":1,"details":' + '{"a":' * 60 + "1" + "}" * 60 + "}"
+        score = decode(text, ComponentScore)
+        assert decode(encode(score), ComponentScore) == score
+
     def test_floats_come_back_bit_for_bit(self) -> None:
         score = ComponentScore(score=0.1 + 0.2)
         assert decode(encode(score), ComponentScore).score == 0.30000000000000004
@@ -155,10 +173,12 @@ class TestGarbage:
         deep: object = 1
         for _ in range(70):
             deep = [deep]
-        assert "nested deeper than 64 levels" in faults_of({**ACTION, "metadata": {"a": deep}}, SupportQueueAction)[0]
+        faults = faults_of({**ACTION, "metadata": {"a": deep}}, SupportQueueAction)
+        assert faults == ["metadata: nested deeper than 64 levels"]
 
     def test_an_integer_of_more_than_64_bits_is_refused_in_a_free_object(self) -> None:
-        assert "does not fit into 64 bits" in faults_of({**ACTION, "metadata": {"a": 1 << 64}}, SupportQueueAction)[0]
+        faults = faults_of({**ACTION, "metadata": {"a": 1 << 64}}, SupportQueueAction)
+        assert faults == ["metadata: an integer does not fit into 64 bits"]
 
     @pytest.mark.parametrize("field", ["priority", "queue", "disposition", "summary", "response", "confidence"])
     @pytest.mark.parametrize("value", [["x" * 100_000], {"x" * 100_000: 1}, None])
@@ -169,6 +189,23 @@ class TestGarbage:
 
     def test_a_large_unknown_key_is_shortened(self) -> None:
         (fault,) = faults_of({**ACTION, "x" * 100_000: 1}, SupportQueueAction)
+        assert len(fault) < 400
+
+    def test_many_unknown_keys_do_not_amplify(self) -> None:
+        data = {**ACTION, **{f"k{number}": 1 for number in range(20_000)}}
+        assert sum(map(len, faults_of(data, SupportQueueAction))) < len(json.dumps(data))
+
+    @pytest.mark.parametrize(
+        "key",
+        [
+            {"priority": "P1", "unsafe_phrases": ["." * 100_000]},
+            {"queue": "x" * 100_000},
+            {"queue": "billing", "acceptable_queues": {"x" * 100_000: 1}},
+        ],
+        ids=["a phrase without a word", "an unknown queue", "an unknown alternative"],
+    )
+    def test_a_large_wrong_value_of_an_answer_key_is_not_repeated(self, key: dict[str, Any]) -> None:
+        (fault,) = faults_of({**TASK, "cases": [{"ticket": TICKET, "answer_key": key}]}, Task)
         assert len(fault) < 400
 
 
@@ -237,6 +274,7 @@ class TestFaultsSayWhere:
         [
             ({"queue": "billing", "summary_concepts": ["a", "b", 3]}, "cases[0].answer_key.summary_concepts[2]: "),
             ({"queue": "billing", "summary_concepts": ["a", ["b", 3]]}, "cases[0].answer_key.summary_concepts[1]"),
+            ({"queue": "billing", "summary_concepts": ["a", "!"]}, "cases[0].answer_key.summary_concepts[1]: "),
             ({"queue": "billing", "unsafe_phrases": [1]}, "cases[0].answer_key.unsafe_phrases[0]: "),
             ({"queue": "billing", "acceptable_queues": {"success": "x"}}, "cases[0].answer_key.acceptable_queues"),
             ({"queue": "billing", "quue": 1}, "cases[0].answer_key.quue: unknown key. Did you mean 'queue'?"),
@@ -293,6 +331,12 @@ class TestJsonSchema:
         definition = schema["$defs"][kind.__name__]
         assert definition["additionalProperties"] is False
         assert set(definition["properties"]) == {field.name for field in attrs.fields(kind)}
+
+    def test_a_concept_is_a_phrase_or_a_list_of_them_as_in_a_file(self) -> None:
+        definitions = json_schema(AnswerKey)["$defs"]
+        assert definitions["AnswerKey"]["properties"]["summary_concepts"]["items"] == {"$ref": "#/$defs/Concept"}
+        phrase = {"type": "string"}
+        assert definitions["Concept"] == {"anyOf": [phrase, {"type": "array", "items": phrase, "minItems": 1}]}
 
     def test_of_an_action_requires_all_but_metadata(self) -> None:
         definition = json_schema(SupportQueueAction)["$defs"]["SupportQueueAction"]

@@ -30,9 +30,11 @@ from supportbench import (
     Taxonomy,
     Ticket,
     UnknownNameError,
+    decode,
     encode,
+    fingerprint,
 )
-from supportbench.environment import Graders
+from supportbench.environment import Graders, task_fingerprint
 from tests.offering import Does, Told, a_task, an_action, registry_of
 from tests.strategies import allowed_actions
 
@@ -265,7 +267,7 @@ class TestAnEpisode:
     @pytest.mark.parametrize(
         ("changes", "message"),
         [
-            ({"priority": "p3"}, r"^priority: 'p3' is not allowed in this task\."),
+            ({"priority": "p3"}, r"^priority: 'p3' is not allowed in this task\. Did you mean 'P3'\?"),
             ({"queue": "biling"}, r"^queue: 'biling' is not allowed in this task\. Did you mean 'billing'\?"),
             ({"disposition": ""}, r"^disposition: '' is not allowed in this task\. Known: 'close', 'escalate'"),
         ],
@@ -410,6 +412,20 @@ class TestFeedback:
         await environment.step(an_action())
         assert environment.last_grade is not None
         assert environment.last_grade.components["summary"].details
+
+    async def test_what_is_journalled_reads_back_the_same(self, registry: Registry) -> None:
+        environment = SupportQueueEnvironment(registry, feedback="full")
+        await environment.reset(task_id="easy_inbox_cleanup")
+        observation = await environment.step(an_action())
+        for value in (observation, environment.last_grade, environment.state):
+            assert decode(encode(value), type(value)) == value
+
+
+def test_a_tasks_fingerprint_does_not_depend_on_what_was_asked_before() -> None:
+    one, true = (a_task(extra={"x": value}) for value in (1, True))
+    assert one == true
+    assert task_fingerprint(one) == fingerprint(one)
+    assert task_fingerprint(true) == fingerprint(true) != fingerprint(one)
 
 
 class TestGraders:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -148,6 +149,10 @@ class TestTheReward:
         assert graded.components["a"].note == "does not apply"
         assert (graded.components["b"].weight, graded.reward) == (1.0, 0.5)
 
+    def test_a_tiny_weight_that_applies_alone_counts_whole(self) -> None:
+        graded = grade({"a": 5e-324, "b": 1.0}, [0.5, None, 0, 0, 0, 0])
+        assert (graded.components["a"].weight, graded.reward) == (1.0, 0.5)
+
     def test_is_a_fault_where_nothing_applies(self) -> None:
         with pytest.raises(GradingError, match=r"No component of rubric 'told' applies to ticket 't-0'"):
             grade({"a": 0.5, "b": 0.5}, [None] * 6)
@@ -226,6 +231,19 @@ class _Finds:
         return found
 
 
+class _Checks:
+    """A check that does what the test says, whatever that is."""
+
+    name = "checks"
+
+    def __init__(self, doing: Callable[[Submission], Awaitable[Any]]) -> None:
+        self._doing = doing
+
+    async def check(self, submission: Submission) -> Iterable[SafetyFinding]:
+        found: Iterable[SafetyFinding] = await self._doing(submission)
+        return found
+
+
 class TestFaults:
     async def test_name_component_and_plugin_and_hide_the_text(self) -> None:
         async def fail(submission: Submission) -> ComponentScore:
@@ -270,6 +288,13 @@ class TestFaults:
         with pytest.raises(GradingError, match="'does' of plugin 'acme' must return a ComponentScore, it returned"):
             await _one_component(Does(wrong)).grade(a_submission())
 
+    async def test_details_that_are_no_json_are_one(self) -> None:
+        async def wrong(submission: Submission) -> ComponentScore:
+            return ComponentScore(score=1.0, details={"x": object()})
+
+        with pytest.raises(GradingError, match=r"component 'does' of plugin 'acme' failed .*: TypeError"):
+            await _one_component(Does(wrong)).grade(a_submission())
+
     @pytest.mark.parametrize(
         ("start", "end"), [(5, 4), (0, 1000), (1000, 1001)], ids=["backwards", "too long", "past the end"]
     )
@@ -279,7 +304,7 @@ class TestFaults:
         with pytest.raises(GradingError, match=r"safety check 'finds' of plugin 'acme' found something at \["):
             await grader.grade(a_submission(metadata={"a": 1.0}))
 
-    @pytest.mark.parametrize("found", [[("r", 0, 1)], 7, "unsafe", [None]], ids=repr)
+    @pytest.mark.parametrize("found", [[("r", 0, 1)], 7, "unsafe", [None], None, 0, "", {}, False], ids=repr)
     async def test_an_answer_that_is_no_finding_is_one(self, found: Any) -> None:
         grader = _one_component(Told("a"), SafetyPolicy(checks=("finds",)), [_Finds(found)])
         with pytest.raises(GradingError, match="safety check 'finds' of plugin 'acme'"):
@@ -295,6 +320,20 @@ class TestFaults:
             await grader.grade(a_submission(metadata={"a": 1.0}))
         assert "secret" not in str(caught.value)
         assert "secret" in caught.value.detail
+
+    async def test_a_cancellation_that_nobody_asked_for_is_one_and_no_clean_bill(self) -> None:
+        async def await_what_is_cancelled(submission: Submission) -> Any:
+            inner = asyncio.ensure_future(asyncio.sleep(60))
+            asyncio.get_running_loop().call_soon(inner.cancel)
+            await inner
+
+        async def wait(submission: Submission) -> ComponentScore:
+            await asyncio.sleep(0.01)
+            return ComponentScore(score=1.0)
+
+        grader = _one_component(Does(wait), SafetyPolicy(checks=("checks",)), [_Checks(await_what_is_cancelled)])
+        with pytest.raises(GradingError, match=r"safety check 'checks' of plugin 'acme' failed .*: CancelledError"):
+            await grader.grade(a_submission())
 
 
 class TestConcurrency:
@@ -385,6 +424,15 @@ class TestFeedback:
         assert feedback["reward"] == 0.4
         assert feedback["penalty"] == -0.1
         assert feedback["findings"][0]["excerpt"] == "damn"
+
+    async def test_the_note_of_a_finding_needs_the_level_full(self) -> None:
+        async def say_what_was_expected(submission: Submission) -> Any:
+            return [SafetyFinding(rule="r", start=0, end=1, note=f"expected {submission.case.answer_key.queue}")]
+
+        grader = _one_component(Told("a"), SafetyPolicy(checks=("checks",)), [_Checks(say_what_was_expected)])
+        graded = await grader.grade(a_submission(metadata={"a": 1.0}))
+        assert "expected billing" not in json.dumps(feedback_of(graded, "scores"))
+        assert feedback_of(graded, "full")["findings"][0]["note"] == "expected billing"
 
     def test_full_adds_notes_and_details(self) -> None:
         feedback = feedback_of(self.graded(), "full")

@@ -24,7 +24,7 @@ from supportbench import (
     load_registry,
 )
 from tests.fixture_plugins import BROKEN, GOOD
-from tests.installing import BrokenPlugin, importable
+from tests.installing import BrokenPlugin, importable, install, write_wheel
 
 BROKEN_NAMES = {plugin.name for plugin in BROKEN}
 BUILT_INS = {"agents", "keyword", "safety", "triage"}
@@ -182,6 +182,53 @@ class TestBrokenPlugins:
         found = load_registry({})
         assert set(found.components) >= set(registry.components)
         assert set(found.agents) >= set(registry.agents)
+
+
+class TestOnePluginAlone:
+    def loaded(self, folder: Path, name: str, source: str) -> Registry:
+        """Install a one-module plugin into the folder and return what loads."""
+        site = folder / "site"
+        install([write_wheel(folder, BrokenPlugin(name=name, source=source, reason=""))], site)
+        with importable(site):
+            return load_registry({})
+
+    def test_a_hook_may_go_by_another_name(self, tmp_path: Path) -> None:
+        source = """\
+from supportbench import hookimpl
+supportbench_api = 1
+@hookimpl(specname='supportbench_agents')
+def mine():
+    return ()
+"""
+        found = self.loaded(tmp_path, "specname", source).check()
+        assert "specname" in {plugin.name for plugin in found.plugins}
+
+    def test_an_import_that_starts_like_a_hook_does_not_hide_the_reason(self, tmp_path: Path) -> None:
+        source = """\
+import supportbench_keyword.exact
+from supportbench import hookimpl
+supportbench_api = 1
+@hookimpl
+def supportbench_agents(environment):
+    return ()
+"""
+        (failure,) = self.loaded(tmp_path, "shadow", source).failures
+        assert failure.plugin == "shadow"
+        assert "Argument(s) {'environment'} are declared" in failure.reason
+
+    def test_of_two_that_offer_the_same_either_can_be_blocked_whoever_sorts_first(self, tmp_path: Path) -> None:
+        source = """\
+from supportbench import hookimpl
+supportbench_api = 1
+class Component:
+    name = 'priority'
+    async def score(self, submission): ...
+@hookimpl
+def supportbench_grading_components():
+    yield Component()
+"""
+        (failure,) = self.loaded(tmp_path, "acme", source).failures
+        assert "go on without one of them: --block acme or --block keyword" in failure.reason
 
 
 class TestBlocking:

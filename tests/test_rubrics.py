@@ -119,6 +119,8 @@ class TestFiles:
             ("penalty = 0.10", "penalty = 2", r"safety\.penalty: must be in \[0, 1\]"),
             ('["unsafe_reply"]', '["a", "a"]', "safety.checks: has 'a' twice"),
             ('["unsafe_reply"]', '"unsafe_reply"', "safety.checks: expected a list, got a string"),
+            ('as = "summary"', "as = 3", r": component\[1\]\.as: expected a string, got a number"),
+            ("[[component]]", "[[components]]", ": component: required, but missing"),
             ("[[component]]", "[[", "no valid TOML"),
         ],
     )

@@ -49,5 +49,10 @@ def test_a_misspelt_variable_is_refused() -> None:
         Settings.from_environ({"SUPPORTBENCH_BLOCKS": "a"})
 
 
+@pytest.mark.parametrize("name", ["JUDGE_URL", "JUDGE_MODEL", "REPORT_DIR"])
+def test_a_plugins_own_variable_is_not_a_misspelt_setting(name: str) -> None:
+    assert Settings.from_environ({f"SUPPORTBENCH_{name}": "u"}) == Settings()
+
+
 def test_another_programs_variables_are_none_of_our_business() -> None:
     assert Settings.from_environ({"SUPPORTBENCHMARK": "1", "PROVIDER": "x"}) == Settings()

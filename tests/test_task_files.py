@@ -66,6 +66,15 @@ class TestTickets:
     def test_blank_lines_and_a_last_line_end_do_not_matter(self, path: Path) -> None:
         assert read(path, "", LEAST, "  ", "").num_tasks("test") == 1
 
+    def test_a_line_separator_inside_a_string_ends_no_line(self, path: Path) -> None:
+        body = "one\u2028two\u0085three"
+        tasks = read(path, json.dumps({**LEAST, "body": body}, ensure_ascii=False))
+        assert [case.ticket.body for case in tasks.task("test", 0).cases] == [body]
+
+    def test_a_byte_order_mark_does_no_harm(self, path: Path) -> None:
+        path.write_text(json.dumps(LEAST), encoding="utf-8-sig")
+        assert read_tickets(path).num_tasks("test") == 1
+
     def test_null_where_nothing_is_known(self, path: Path) -> None:
         nulls = {"recent_events": None, "sla_hours": None, "customer_tier": None, "product_area": None}
         ticket = read(path, {**LEAST, **nulls}).task("test", 0).cases[0].ticket
@@ -106,6 +115,12 @@ class TestTickets:
     def test_a_ticket_id_that_stands_twice_names_both_lines(self, path: Path) -> None:
         with pytest.raises(RunError, match=r"line 2: ticket id 'A-1' stands in line 1"):
             read(path, LEAST, LEAST)
+
+    @pytest.mark.parametrize("order", [1, -1], ids=["its id first", "the task_id first"])
+    def test_a_ticket_id_that_is_also_a_task_id_does_not_join_two_tasks(self, path: Path, order: int) -> None:
+        lines = [{**LEAST, "ticket_id": "X"}, {**LEAST, "ticket_id": "Y", "task_id": "X"}]
+        with pytest.raises(RunError, match="line 2: 'X' is both a task_id and the id of a ticket without one"):
+            read(path, *lines[::order])
 
     def test_a_file_without_tickets_says_so(self, path: Path) -> None:
         with pytest.raises(RunError, match="has no tickets"):
