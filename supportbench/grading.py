@@ -111,16 +111,17 @@ def combine(
     Raises:
         GradingError: no component applies, so that there is nothing to grade.
     """
-    weights = _weights(rubric.components, scores)
-    if not weights:
+    values = [answer.score for answer in scores]
+    weights = _weights(rubric.components, values)
+    total = math.fsum(weights)
+    if total <= 0.0:
         raise GradingError(
             f"No component of rubric {rubric.rubric.name!r} applies to ticket {ticket_id!r}: "
             "its answer key expects nothing that the rubric grades"
         )
-    total = math.fsum(weights.values())
     components = _weighed(rubric.components, scores, weights, total)
     # Of the exact sum: shares that are rounded one by one may miss a full mark by a hair.
-    earned = math.fsum(weights[place] * (scores[place].score or 0.0) for place in weights) / total
+    earned = math.fsum([weight * (value or 0.0) for weight, value in zip(weights, values, strict=True)]) / total
     unsafe = any(finding.severity == "unsafe" for finding in findings)
     safety = rubric.rubric.safety
     penalty = 0.0
@@ -212,27 +213,27 @@ async def _ask_all(parts: Iterable[_Asked], submission: Submission, answers: lis
 # -- weighing -----------------------------------------------------------------------------------------------------
 
 
-def _weights(components: Sequence[BoundComponent], scores: Sequence[ComponentScore]) -> dict[int, float]:
-    """Return the weights of the components that apply, by place; relative to the largest where some do not apply."""
-    weights = {place: part.weight for place, part in enumerate(components) if scores[place].score is not None}
-    largest = max(weights.values(), default=0.0)
-    if len(weights) == len(components):
+def _weights(components: Sequence[BoundComponent], values: Sequence[float | None]) -> list[float]:
+    """Return what each component weighs: 0 where it does not apply, and then relative to the largest that does."""
+    weights = [part.weight for part in components]
+    if None not in values:
         return weights
-    return {place: weight / largest for place, weight in weights.items()} if largest > 0.0 else {}
+    applicable = [0.0 if value is None else weight for weight, value in zip(weights, values, strict=True)]
+    largest = max(applicable)
+    return [weight / largest for weight in applicable] if largest > 0.0 else applicable
 
 
 def _weighed(
-    components: Sequence[BoundComponent], scores: Sequence[ComponentScore], weights: Mapping[int, float], total: float
+    components: Sequence[BoundComponent], scores: Sequence[ComponentScore], weights: Sequence[float], total: float
 ) -> Mapping[str, ComponentGrade]:
     grades: dict[str, ComponentGrade] = {}
-    for place, (part, answer) in enumerate(zip(components, scores, strict=True)):
-        applies = place in weights and answer.score is not None
-        score, weight = answer.score, weights[place] / total if applies else 0.0
+    for part, answer, counted in zip(components, scores, weights, strict=True):
+        score, weight = answer.score, counted / total
         grades[part.name] = ComponentGrade(
             score=score,
             weight=weight,
             contribution=0.0 if score is None else weight * score,
-            note=answer.note or ("" if applies else "does not apply"),
+            note=answer.note or ("does not apply" if score is None else ""),
             details=answer.details,
         )
     return grades

@@ -9,7 +9,6 @@ from typing import Any
 import attrs
 from attrs import field
 from attrs.validators import instance_of, optional
-from frozendict import frozendict
 
 from supportbench.models import fields
 from supportbench.models.tickets import Ticket
@@ -45,7 +44,7 @@ class SupportQueueAction:
     summary: str = field(converter=fields.plain_text, validator=fields.text)
     response: str = field(converter=fields.plain_text, validator=fields.text)
     confidence: float = field(converter=fields.plain_number, validator=fields.unit)
-    metadata: Mapping[str, Any] = field(default=frozendict(), converter=fields.json_object)
+    metadata: Mapping[str, Any] = field(default=fields.EMPTY, converter=fields.json_object)
 
 
 @attrs.frozen(kw_only=True)
@@ -74,9 +73,9 @@ class SupportQueueObservation:
     allowed_queues: tuple[str, ...]
     allowed_dispositions: tuple[str, ...]
     scoring_weights: Mapping[str, float]
-    last_feedback: Mapping[str, Any] = field(default=frozendict(), converter=fields.json_object)
+    last_feedback: Mapping[str, Any] = field(default=fields.EMPTY, converter=fields.json_object)
     reward: float | None = None
     cumulative_reward: float = 0.0
     done: bool = False
-    info: Mapping[str, Any] = field(default=frozendict(), converter=fields.json_object)
-    metadata: Mapping[str, Any] = field(default=frozendict(), converter=fields.json_object)
+    info: Mapping[str, Any] = field(default=fields.EMPTY, converter=fields.json_object)
+    metadata: Mapping[str, Any] = field(default=fields.EMPTY, converter=fields.json_object)

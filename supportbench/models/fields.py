@@ -156,7 +156,7 @@ class FrozenJson(frozendict[str, Any]):
     """A JSON object that is known to be frozen through and through."""
 
 
-_EMPTY: Final = FrozenJson()
+EMPTY: Final = FrozenJson()
 
 
 def json_object(value: Mapping[str, Any]) -> FrozenJson:
@@ -165,7 +165,7 @@ def json_object(value: Mapping[str, Any]) -> FrozenJson:
         raise TypeError(f"a mapping is wanted, not {type(value).__name__}")
     if type(value) is FrozenJson:
         return value
-    frozen: FrozenJson = _frozen_json(value) if value else _EMPTY
+    frozen: FrozenJson = _frozen_json(value) if value else EMPTY
     return frozen
 
 

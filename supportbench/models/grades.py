@@ -8,7 +8,6 @@ from typing import Any, Literal
 import attrs
 from attrs import field
 from attrs.validators import in_, instance_of, optional
-from frozendict import frozendict
 
 from supportbench.models import fields
 from supportbench.models.actions import SupportQueueAction, Usage
@@ -39,7 +38,7 @@ class ComponentScore:
     )
     note: str = field(default="", validator=fields.text)
     usage: Usage | None = field(default=None, validator=optional(instance_of(Usage)))
-    details: Mapping[str, Any] = field(default=frozendict(), converter=fields.json_object)
+    details: Mapping[str, Any] = field(default=fields.EMPTY, converter=fields.json_object)
 
 
 @attrs.frozen(kw_only=True)
@@ -71,7 +70,7 @@ class ComponentGrade:
     weight: float
     contribution: float
     note: str = ""
-    details: Mapping[str, Any] = field(default=frozendict(), converter=fields.json_object)
+    details: Mapping[str, Any] = field(default=fields.EMPTY, converter=fields.json_object)
 
 
 @attrs.frozen(kw_only=True)

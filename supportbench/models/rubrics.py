@@ -9,7 +9,6 @@ from typing import Any, Literal
 import attrs
 from attrs import field
 from attrs.validators import deep_iterable, in_, instance_of, min_len
-from frozendict import frozendict
 
 from supportbench.models import fields
 
@@ -24,7 +23,7 @@ class RubricComponent:
     use: str = field(validator=fields.name)
     weight: float = field(validator=fields.unit)
     as_: str = field(default=attrs.Factory(lambda self: self.use, takes_self=True), validator=fields.name)
-    options: Mapping[str, Any] = field(default=frozendict(), converter=fields.json_object)
+    options: Mapping[str, Any] = field(default=fields.EMPTY, converter=fields.json_object)
 
 
 @attrs.frozen(kw_only=True)

@@ -8,7 +8,6 @@ from typing import Any, Final
 import attrs
 from attrs import field
 from attrs.validators import deep_iterable, instance_of, max_len, min_len, optional
-from frozendict import frozendict
 
 from supportbench.errors import shown
 from supportbench.models import fields
@@ -29,7 +28,7 @@ class Ticket:
     product_area: str | None = field(default=None, validator=optional(fields.text))
     sla_hours: float | None = field(default=None, validator=optional(fields.amount))
     recent_events: tuple[str, ...] = field(default=(), converter=fields.strings, validator=fields.text_items)
-    extra: Mapping[str, Any] = field(default=frozendict(), converter=fields.json_object)
+    extra: Mapping[str, Any] = field(default=fields.EMPTY, converter=fields.json_object)
 
 
 def _phrases(values: str | Iterable[str]) -> tuple[str, ...]:
@@ -73,15 +72,15 @@ class AnswerKey:
     queue: str | None = field(default=None, validator=optional(fields.name))
     disposition: str | None = field(default=None, validator=optional(fields.name))
     acceptable_queues: Mapping[str, float] = field(
-        default=frozendict(), converter=fields.json_object, validator=fields.shares
+        default=fields.EMPTY, converter=fields.json_object, validator=fields.shares
     )
     acceptable_dispositions: Mapping[str, float] = field(
-        default=frozendict(), converter=fields.json_object, validator=fields.shares
+        default=fields.EMPTY, converter=fields.json_object, validator=fields.shares
     )
     summary_concepts: tuple[Concept, ...] = field(default=(), converter=_concepts)
     response_concepts: tuple[Concept, ...] = field(default=(), converter=_concepts)
     unsafe_phrases: tuple[str, ...] = field(default=(), converter=fields.strings, validator=_worded)
-    extra: Mapping[str, Any] = field(default=frozendict(), converter=fields.json_object)
+    extra: Mapping[str, Any] = field(default=fields.EMPTY, converter=fields.json_object)
 
     def __attrs_post_init__(self) -> None:
         expected = (self.priority, self.queue, self.disposition)
@@ -149,7 +148,7 @@ class Task:
     rubric: str = field(default=DEFAULT_RUBRIC, validator=fields.name)
     allowed_links: tuple[str, ...] = field(default=(), converter=fields.strings, validator=fields.text_items)
     allowed_numbers: tuple[str, ...] = field(default=(), converter=fields.strings, validator=fields.text_items)
-    extra: Mapping[str, Any] = field(default=frozendict(), converter=fields.json_object)
+    extra: Mapping[str, Any] = field(default=fields.EMPTY, converter=fields.json_object)
 
     def __attrs_post_init__(self) -> None:
         seen: set[str] = set()
