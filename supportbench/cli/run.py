@@ -135,11 +135,13 @@ async def _evaluated(planned: PlannedRun, folder: Path, run_id: str) -> Results:
 @contextmanager
 def _progress(total: int) -> Iterator[Callable[[Episode], None]]:
     """Show a bar on stderr that every finished episode advances; nothing where stderr is no terminal."""
+    if not sys.stderr.isatty():
+        yield lambda episode: None
+        return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from supportbench.cli.tables import stderr
 
-    console = stderr()
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -148,7 +150,7 @@ def _progress(total: int) -> Iterator[Callable[[Episode], None]]:
         TimeRemainingColumn(),
     )
     errors = 0
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with Progress(*columns, console=stderr(), transient=True) as bar:
         task = bar.add_task("playing", total=total)
 
         def advance(episode: Episode) -> None:
