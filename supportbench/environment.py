@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, get_args
 
 import attrs
 from frozendict import frozendict
@@ -12,9 +12,11 @@ from frozendict import frozendict
 from supportbench import codec
 from supportbench.choosing import ChosenTask, TaskChooser
 from supportbench.errors import (
+    ActionError,
     EpisodeBusyError,
     EpisodeNotOpenError,
     ResetError,
+    SettingsError,
     UnknownNameError,
     did_you_mean,
 )
@@ -85,6 +87,9 @@ class SupportQueueEnvironment:
     ) -> None:
         self._chooser = TaskChooser(registry, provider)
         self._graders = graders or Graders(registry)
+        if feedback not in get_args(Feedback):
+            told = did_you_mean(feedback, get_args(Feedback))
+            raise SettingsError(f"There is no feedback level {feedback!r}. {told}")
         self._feedback = feedback
         self._position = 0
         self._busy = False
@@ -123,7 +128,12 @@ class SupportQueueEnvironment:
         index: int | None = None,
         **unknown: object,
     ) -> SupportQueueObservation:
-        """Begin an episode and return its first observation (`TaskChooser.choose` says which task it is).
+        """Begin an episode and return its first observation.
+
+        Which task: the one with `task_id`, looked up in `provider` or, where none is named, in the default one and then
+        in the others; else the one at `index` of `split` (`test` unless named); else the seed chooses in the split
+        (seed modulo its number of tasks) and decides nothing else; else the split's next one, in order. `task_id`
+        beside `split` or `index` is refused.
 
         Raises:
             ResetError: an argument is unknown, impossible or contradicts another.
@@ -162,6 +172,10 @@ class SupportQueueEnvironment:
             EpisodeBusyError: another step is under way.
             GradingError: a grader is at fault; the ticket is still open, and the step may be tried again.
         """
+        if not isinstance(action, SupportQueueAction):
+            raise ActionError(
+                f"step takes a SupportQueueAction, not {type(action).__name__}: structure(data, SupportQueueAction)"
+            )
         self._refuse_when_busy()
         opened, state = self._open, self._state
         if opened is None:

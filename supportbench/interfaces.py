@@ -95,8 +95,8 @@ class SafetyCheck(Protocol):
 class Agent(Protocol):
     """Turns an observation into an action.
 
-    An agent with memory or randomness also has `start_episode(seed)`, which returns the agent for that one episode;
-    the same seed must give the same behaviour.
+    An agent with memory or randomness also has a plain method `start_episode(seed)`, which returns the agent for that
+    one episode; the same seed must give the same behaviour.
     """
 
     @property
@@ -152,7 +152,7 @@ class StaticTasks:
     """A provider of tasks that are all in memory, for packs that have a few: `splits={"test": (TASK, …)}`."""
 
     name: str
-    _tasks: Mapping[str, tuple[Task, ...]] = field(alias="splits", converter=_splits)
+    _tasks: Mapping[str, tuple[Task, ...]] = field(alias="splits", converter=_splits, repr=False)
     _places: Mapping[str, tuple[str, int]] = field(init=False, repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:

@@ -41,7 +41,7 @@ class Catalogue(Generic[T]):
     """The offers of one kind, sorted by name."""
 
     kind: str
-    entries: Mapping[str, Entry[T]]
+    entries: Mapping[str, Entry[T]] = attrs.field(repr=False)
 
     def __getitem__(self, name: str) -> T:
         """Return the value of that name; raises `UnknownNameError` with the nearest one and all that are known."""
@@ -95,7 +95,8 @@ class Registry:
             for kind, (hook, problem_of) in _KINDS.items():
                 try:
                     with boundary(HookError, f"hook {hook}"):
-                        values = _asked(getattr(manager.hook, hook)(environ=environ), hook)
+                        caller = getattr(manager.hook, hook)
+                        values = _asked(caller(environ=environ), hook, implemented=bool(caller.get_hookimpls()))
                 except HookError as error:
                     failures.append(PluginFailure(plugin.name, plugin.origin, error.detail))
                     continue
@@ -145,7 +146,9 @@ def load_registry(environ: Mapping[str, str], block: Iterable[str] = ()) -> Regi
 # -- asking one plugin --------------------------------------------------------------------------------------------
 
 
-def _asked(results: list[Iterable[Any]], hook: str) -> list[Any]:
+def _asked(results: list[Iterable[Any]], hook: str, *, implemented: bool) -> list[Any]:
+    if implemented and not results:  # pluggy leaves out what returns None
+        raise HookError(f"{hook} must return an iterable, it returned None; use yield")
     values: list[Any] = []
     for result in results:
         if not isinstance(result, Iterable) or isinstance(result, str | bytes | Mapping):

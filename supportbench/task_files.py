@@ -22,15 +22,15 @@ _INSTRUCTIONS = (
 )
 
 
-def read_task(path: Path) -> Task:
+def read_task(path: str | Path) -> Task:
     """Return the task in a TOML file whose keys are the fields of `Task`; raises `RunError` naming file and place."""
     try:
         return codec.decode_toml(_text_of(path), Task)
     except DecodeError as error:
-        raise RunError(f"Task file {path.name}: " + "; ".join(map(str, error.faults))) from error
+        raise RunError(f"Task file {Path(path).name}: " + "; ".join(map(str, error.faults))) from error
 
 
-def read_tickets(path: Path) -> StaticTasks:
+def read_tickets(path: str | Path) -> StaticTasks:
     """Return the tasks in a file with one ticket a line: lines that share a `task_id` are one task.
 
     Raises:
@@ -86,8 +86,8 @@ def _ticket_of(line: _TicketLine) -> Ticket:
     return Ticket(**{name.name: getattr(line, name.name) for name in attrs.fields(Ticket)})
 
 
-def _text_of(path: Path) -> str:
+def _text_of(path: str | Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")  # some editors begin a file with a mark
+        return Path(path).read_text(encoding="utf-8-sig")  # some editors begin a file with a mark
     except (OSError, UnicodeDecodeError) as error:
         raise RunError(f"Cannot read {path}: {error}") from error

@@ -156,7 +156,7 @@ async def _graded(graders: Graders, submission: Submission) -> Grade:
 
 
 def _print_table(grades: list[Grade]) -> None:
-    from supportbench.cli.tables import figure, stdout, table
+    from supportbench.cli.tables import figure, show, stdout, table
 
     names = list(dict.fromkeys(name for grade in grades for name in grade.components))
     numbers = ["reward", *names, "unsafe"]
@@ -170,7 +170,7 @@ def _print_table(grades: list[Grade]) -> None:
         for grade in grades
     ]
     console = stdout()
-    console.print(table(["ticket", *numbers], rows, numbers=numbers))
+    show(console, table(["ticket", *numbers], rows, numbers=numbers))
     console.print(
         f"Mean reward of {len(grades)} actions: {figure(sum(grade.reward for grade in grades) / len(grades))}"
     )

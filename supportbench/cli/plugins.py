@@ -24,14 +24,15 @@ def command(program: Program, /, *, as_json: bool, block: tuple[str, ...]) -> No
     if as_json:
         print_json(rows)
         return
-    from supportbench.cli.tables import stdout, table
+    from supportbench.cli.tables import show, stdout, table
 
-    stdout().print(
+    show(
+        stdout(),
         table(
             ["plugin", "distribution", "version", "status", "provides"],
             [[row["name"], row["distribution"], row["version"], row["status"], _told(row)] for row in rows],
             folding=("provides",),
-        )
+        ),
     )
 
 

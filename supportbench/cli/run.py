@@ -21,6 +21,7 @@ from supportbench.evaluation.results import Results
 from supportbench.evaluation.run import Evaluation, PlannedRun, evaluate, new_run_id, plan
 from supportbench.interfaces import LOCAL_EXECUTOR
 from supportbench.models import Episode
+from supportbench.models.tickets import DEFAULT_RUBRIC
 from supportbench.registry import Registry
 from supportbench.rubrics import resolve_rubric
 from supportbench.task_files import read_tickets
@@ -165,7 +166,7 @@ def print_results(results: Results) -> None:
     """Print the table of a run: errors first, then a row a task, then the average."""
     from rich.table import Table
 
-    from supportbench.cli.tables import figure, fits, stdout, table
+    from supportbench.cli.tables import figure, fits, show, stdout, table
 
     console = stdout()
     names = list(dict.fromkeys(name for task in results.tasks for name in task.components))
@@ -178,7 +179,8 @@ def print_results(results: Results) -> None:
         for task in results.tasks:
             for message in task.errors:
                 console.print(f"  {printable(task.task_id)}: {printable(message)}")
-    title = f"{results.agent} · seed {results.seed}"
+    rubrics = list(dict.fromkeys(task.rubric.name for task in results.tasks if task.rubric.name != DEFAULT_RUBRIC))
+    title = " · ".join([results.agent, *(f"rubric {name}" for name in rubrics), f"seed {results.seed}"])
     columns = {
         "task": [task.task_id for task in results.tasks],
         "difficulty": [task.difficulty for task in results.tasks],
@@ -196,8 +198,18 @@ def print_results(results: Results) -> None:
     # One table where it fits; on a narrow terminal the component means get one of their own.
     whole = table_of({**columns, **means}, title)
     if fits(console, whole):
-        console.print(whole)
+        show(console, whole)
     else:
-        console.print(table_of(columns, title))
-        console.print(table_of({"task": columns["task"], **means}, "component means"))
-    console.print(f"Average score: {figure(results.average_score)}")
+        show(console, table_of(columns, title))
+        show(console, table_of({"task": columns["task"], **means}, "component means"))
+    console.print(f"Average score: {figure(results.average_score)}{_out_of(results)}")
+
+
+def _out_of(results: Results) -> str:
+    """Return what the average is an average of, where that is not everything."""
+    if not results.error_count:
+        return ""
+    scored = sum(task.score is not None for task in results.tasks)
+    graded = sum(len(task.rewards) for task in results.tasks)
+    tickets = sum(task.tickets for task in results.tasks)
+    return f" over {scored} of {len(results.tasks)} tasks ({graded} of {tickets} tickets graded)"

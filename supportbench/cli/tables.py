@@ -57,6 +57,15 @@ def fits(console: Console, made: Table) -> bool:
     return Measurement.get(console, console.options.update(width=10_000), made).maximum <= console.width
 
 
+def show(console: Console, made: Table) -> None:
+    """Print the table; where it is wider than the console, at its own width, since half a number is a wrong one."""
+    needed = Measurement.get(console, console.options.update(width=10_000), made).minimum
+    if needed > console.width:
+        Console(width=needed, highlight=False, markup=False, emoji=False).print(made)
+    else:
+        console.print(made)
+
+
 def figure(value: float | None) -> str:
     """Return a score with two decimals, or a dash where there is none."""
     return "–" if value is None else f"{value:.2f}"

@@ -51,7 +51,7 @@ def command(
     if as_json:
         print_json(codec.unstructure(cards))
     else:
-        from supportbench.cli.tables import stdout, table
+        from supportbench.cli.tables import show, stdout, table
 
         rows = [
             [
@@ -65,8 +65,8 @@ def command(
             ]
             for card in cards
         ]
-        headers = ["provider", "split", "index", "task", "title", "difficulty", "tickets"]
-        stdout().print(table(headers, rows, numbers=("index", "tickets"), folding=("title",)))
+        headers = ["provider", "split", "no.", "task", "title", "difficulty", "tickets"]
+        show(stdout(), table(headers, rows, numbers=("no.", "tickets"), folding=("title", "provider", "difficulty")))
     if len(places) > limit:
         click.echo(f"There are more than these {limit}: raise --limit, or name --provider and --split.", err=True)
 

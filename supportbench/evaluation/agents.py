@@ -55,7 +55,10 @@ def choose_agent(registry: Registry, label: str, options: Mapping[str, Any] | No
         kind = getattr(agent, "Options", None)
         if kind is None:
             raise UnknownNameError(f"Agent {name!r} takes no argument, but is given {argument!r}.")
-        given[attrs.fields(kind)[0].name] = argument
+        first = attrs.fields(kind)[0].name
+        if first in given:
+            raise OptionsError(f"Agent {name!r} is given its {first} twice: behind the colon and as an option.")
+        given[first] = argument
     else:
         missing = _first_required_option(agent)
         if missing is not None and missing not in given:

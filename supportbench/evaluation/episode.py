@@ -12,7 +12,7 @@ import attrs
 
 from supportbench.choosing import ChosenTask, TaskChooser
 from supportbench.environment import Graders, SupportQueueEnvironment, task_fingerprint
-from supportbench.errors import AgentError, EpisodeError, HookError, PluginCallError, boundary
+from supportbench.errors import ActionError, AgentError, EpisodeError, HookError, PluginCallError, boundary
 from supportbench.evaluation.agents import ChosenAgent, ask
 from supportbench.interfaces import EpisodeSpec
 from supportbench.models import Episode, EpisodeStep, Grade, Task
@@ -111,8 +111,9 @@ class EpisodePlayer:
                 latency_s = round(time.perf_counter() - begun, 6)
                 observation = await environment.step(action)
             except (PluginCallError, EpisodeError) as error:
-                message = str(error)
+                message = _told(error, self.agent.label, ticket_id)
                 logger.warning("%s", error.detail if isinstance(error, PluginCallError) else message)
+                logger.info("where it came from:", exc_info=error)
                 step = EpisodeStep(
                     ticket_id=ticket_id,
                     status="error",
@@ -137,6 +138,12 @@ class EpisodePlayer:
             if step.status == "error":
                 break
         return [*steps, *_unreached(tickets[len(steps) :])]
+
+
+def _told(error: Exception, agent: str, ticket_id: str) -> str:
+    if isinstance(error, ActionError):
+        return f"agent {agent!r} failed at ticket {ticket_id!r}: {error}"
+    return str(error)
 
 
 def _unreached(tickets: Iterable[str]) -> Iterator[EpisodeStep]:
