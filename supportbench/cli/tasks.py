@@ -36,7 +36,10 @@ def command(
     as_json: bool,
     block: tuple[str, ...],
 ) -> None:
-    """List the installed tasks, or show the TASK_ID's instructions and tickets, as an agent gets them."""
+    """List the installed tasks, or show the TASK_ID's instructions and tickets, as an agent gets them.
+
+    The column "no." is what --index takes.
+    """
     registry = program.load_plugins(block)
     chooser = TaskChooser(registry, program.settings.provider)
     if task_id is not None:
