@@ -20,6 +20,7 @@ from supportbench import (
     ResetError,
     Rubric,
     RubricComponent,
+    SettingsError,
     StaticTasks,
     Submission,
     SupportQueueAction,
@@ -439,3 +440,21 @@ class TestGraders:
     def test_a_rubric_is_bound_once(self, registry: Registry) -> None:
         graders = Graders(registry)
         assert graders.for_task(a_task("a")) is graders.for_task(a_task("b"))
+
+
+async def test_a_step_with_something_else_than_an_action_is_refused(registry: Registry) -> None:
+    environment = SupportQueueEnvironment(registry)
+    await environment.reset(index=0)
+    with pytest.raises(ActionError, match="step takes a SupportQueueAction, not dict"):
+        await environment.step({"priority": "P1"})  # type: ignore[arg-type]
+
+
+def test_an_unknown_feedback_level_is_refused(registry: Registry) -> None:
+    with pytest.raises(SettingsError, match="Did you mean 'full'"):
+        SupportQueueEnvironment(registry, feedback="ful")  # type: ignore[arg-type]
+
+
+def test_no_repr_shows_an_answer_key(registry: Registry) -> None:
+    provider = registry.providers["triage"]
+    for case in provider.task("test", 0).cases:
+        assert case.answer_key.unsafe_phrases[0] not in repr(registry) + repr(provider)

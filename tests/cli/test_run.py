@@ -108,6 +108,7 @@ def test_own_tickets_are_played_from_a_file(tmp_path: Path) -> None:
         (["--block", "triage"], "no task provider 'triage'"),
         (["--block", "keyword"], "asks for rubric 'default'"),
         (["--executor", "loca"], "Did you mean 'local'?"),
+        (["--agent", "openai:a", "--agent-option", "model=b"], "is given its model twice"),
         (["--agent", "openai"], "Agent 'openai' needs its model: openai:MODEL"),
         (["--task", "x", "--index", "1"], "the same thing twice"),
         (["--repeats", "0"], "not in the range"),
@@ -158,6 +159,21 @@ def test_an_agent_that_fails_exits_1_and_the_errors_come_first(tmp_path: Path) -
     (task,) = results["tasks"]
     assert (len(task["errors"]), task["unreached"], task["score"], task["rewards"]) == (1, 2, None, [])
     assert results["average_score"] is None
+
+
+def test_no_number_is_cut_where_the_terminal_is_narrow(tmp_path: Path) -> None:
+    wide, narrow = (
+        supportbench("run", "--out", columns, cwd=tmp_path, environ={"COLUMNS": columns}).stdout.split()
+        for columns in ("80", "40")
+    )
+    assert wide[:-1] == narrow[:-1]
+
+
+def test_the_title_names_another_rubric_and_the_last_line_what_the_average_leaves_out(tmp_path: Path) -> None:
+    assert supportbench("run", "--rubric", "exact", cwd=tmp_path).stdout.startswith("heuristic · rubric exact · seed 0")
+    assert "Average score: 0.98\n" in supportbench("run", cwd=tmp_path).stdout
+    failed = supportbench("run", "--agent", "openai:m", cwd=tmp_path).stdout
+    assert "Average score: – over 0 of 3 tasks (0 of 9 tickets graded)" in failed
 
 
 def test_a_terminal_gets_a_progress_bar(tmp_path: Path) -> None:

@@ -66,6 +66,11 @@ BROKEN: Final = (
         reason="supportbench_grading_components looks like a hook, but has no @hookimpl",
     ),
     BrokenPlugin(
+        name="forgot_to_yield",
+        source=_HEAD + "\n\n@hookimpl\ndef supportbench_agents():\n    object()\n",
+        reason="supportbench_agents must return an iterable, it returned None; use yield",
+    ),
+    BrokenPlugin(
         name="unknown_hook",
         source=_HEAD + _NO_AGENTS.replace("supportbench_agents", "supportbench_agent"),
         reason="there is no hook 'supportbench_agent'. Did you mean 'supportbench_agents'?",
