@@ -1,0 +1,1 @@
+"""Serving what is installed over the OpenEnv protocol."""
