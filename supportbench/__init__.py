@@ -4,7 +4,7 @@ Everything that a plugin needs is importable from here; `supportbench.hookspecs`
 """
 
 from supportbench.codec import decode, decode_toml, encode, fingerprint, json_schema, structure, unstructure
-from supportbench.environment import Graders, SupportQueueEnvironment
+from supportbench.environment import SupportQueueEnvironment
 from supportbench.errors import (
     ActionError,
     AgentError,
@@ -28,6 +28,7 @@ from supportbench.errors import (
     SupportbenchError,
     UnknownNameError,
 )
+from supportbench.graders import Graders
 from supportbench.hookspecs import hookimpl
 from supportbench.interfaces import (
     Agent,

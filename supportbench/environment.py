@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, get_args
 
 import attrs
@@ -17,56 +17,30 @@ from supportbench.errors import (
     EpisodeNotOpenError,
     ResetError,
     SettingsError,
-    UnknownNameError,
     did_you_mean,
 )
+from supportbench.graders import Graders, OpenTask
 from supportbench.grading import Grader, check_taxonomy, feedback_of
 from supportbench.models import (
-    Case,
     Grade,
-    Rubric,
     Submission,
     SupportQueueAction,
     SupportQueueObservation,
     SupportQueueState,
-    Task,
     fields,
 )
 from supportbench.protocol import ResetRequest
 from supportbench.registry import Registry
-from supportbench.rubrics import bind
 from supportbench.settings import DEFAULT_PROVIDER, Feedback
 
 
-class Graders:
-    """The graders of a registry's rubrics, each bound once, when a task first asks for it.
+@attrs.frozen(kw_only=True)
+class SavedEpisode:
+    """An environment between two calls: where its episode stands, and where its session is in the split."""
 
-    With an `override`, every task is graded by that rubric instead of its own.
-    """
-
-    def __init__(self, registry: Registry, override: Rubric | None = None) -> None:
-        self._registry = registry
-        self._override = None if override is None else Grader(bind(override, registry))
-        self._bound: dict[str, Grader] = {}
-
-    def offers(self) -> Iterator[object]:
-        """Yield the components and checks that are bound by now."""
-        for grader in (*self._bound.values(), *([self._override] if self._override else [])):
-            yield from (part.component for part in grader.rubric.components)
-            yield from (part.check for part in grader.rubric.checks)
-
-    def for_task(self, task: Task) -> Grader:
-        """Return the grader of a task; raises `RubricError` or `UnknownNameError` when its rubric cannot be bound."""
-        if self._override is not None:
-            return self._override
-        grader = self._bound.get(task.rubric)
-        if grader is None:
-            try:
-                rubric = self._registry.rubrics[task.rubric]
-            except UnknownNameError as error:
-                raise UnknownNameError(f"Task {task.task_id!r} asks for rubric {task.rubric!r}. {error}") from None
-            grader = self._bound[task.rubric] = Grader(bind(rubric, self._registry))
-        return grader
+    state: SupportQueueState
+    position: int = 0
+    task_fingerprint: str | None = None
 
 
 class SupportQueueEnvironment:
@@ -94,7 +68,7 @@ class SupportQueueEnvironment:
         self._position = 0
         self._busy = False
         self._state = SupportQueueState()
-        self._open: _OpenTask | None = None
+        self._open: OpenTask | None = None
         self._last_grade: Grade | None = None
 
     @property
@@ -111,6 +85,11 @@ class SupportQueueEnvironment:
     def grader(self) -> Grader | None:
         """The grader of the episode's task."""
         return None if self._open is None else self._open.grader
+
+    @property
+    def opened(self) -> OpenTask | None:
+        """The task of the episode, ready for grading: for servers and evaluators, never for agents."""
+        return self._open
 
     @property
     def last_grade(self) -> Grade | None:
@@ -147,21 +126,53 @@ class SupportQueueEnvironment:
             )
         except ValueError as error:
             raise ResetError(f"The reset argument {error}.") from error
+        return await self.begin(request)
+
+    async def begin(self, request: ResetRequest) -> SupportQueueObservation:
+        """Begin the episode that the request asks for: `reset` for whoever has decoded one already."""
         self._refuse_when_busy()
-        chosen = self._chooser.choose(request, self._position)
-        opened = _OpenTask(chosen, self._graders.for_task(chosen.task))
-        if task_id is None and index is None and seed is None:
+        opened = self._graders.open(self._chooser.choose(request, self._position))
+        if request.task_id is None and request.index is None and request.seed is None:
             self._position += 1
         self._open = opened
         self._last_grade = None
         self._state = SupportQueueState(
-            episode_id=episode_id or str(uuid.uuid4()),
-            seed=seed,
-            task=chosen.card,
-            total_tickets=len(chosen.task.cases),
+            episode_id=request.episode_id or str(uuid.uuid4()),
+            seed=request.seed,
+            task=opened.card,
+            total_tickets=len(opened.cases),
             rubric=opened.grader.rubric.rubric.name,
         )
         return self._observation(opened, reward=None, feedback=frozendict())
+
+    def saved(self) -> SavedEpisode:
+        """Return all that `restore` needs to go on from here in another environment, or in another process."""
+        return SavedEpisode(
+            state=self._state,
+            position=self._position,
+            task_fingerprint=None if self._open is None else self._open.fingerprint,
+        )
+
+    def restore(self, saved: SavedEpisode) -> None:
+        """Go on where the saved episode stands.
+
+        Raises:
+            ResetError, ProviderError: its task is not there any more, or is another one by now.
+            EpisodeBusyError: a step is under way.
+        """
+        self._refuse_when_busy()
+        opened, card = None, saved.state.task
+        if card is not None:
+            opened = self._graders.open(self._chooser.at(card.provider, card.split, card.index))
+            if opened.fingerprint != saved.task_fingerprint:
+                raise ResetError(
+                    f"Task {card.task_id!r} is not the one that this episode began with: its pack has changed. "
+                    "Call reset to begin another episode."
+                )
+        self._open = opened
+        self._state = saved.state
+        self._position = saved.position
+        self._last_grade = None
 
     async def step(self, action: SupportQueueAction) -> SupportQueueObservation:
         """Grade the action for the open ticket and return the next observation.
@@ -202,7 +213,7 @@ class SupportQueueEnvironment:
             raise EpisodeBusyError("A step of this episode is still being graded: wait for its answer.")
 
     def _observation(
-        self, opened: _OpenTask, *, reward: float | None, feedback: Mapping[str, Any]
+        self, opened: OpenTask, *, reward: float | None, feedback: Mapping[str, Any]
     ) -> SupportQueueObservation:
         state, task = self._state, opened.chosen.task
         return SupportQueueObservation(
@@ -223,23 +234,6 @@ class SupportQueueEnvironment:
             done=state.done,
             info={"episode_id": state.episode_id},
         )
-
-
-def task_fingerprint(task: Task) -> str:
-    """Return the hash of all of a task, answer keys included: for results, never for agents, who could test guesses."""
-    return codec.fingerprint(task)
-
-
-class _OpenTask:
-    """The task of an open episode, with what never changes in it looked up once."""
-
-    __slots__ = ("cases", "chosen", "grader", "scoring_weights")
-
-    def __init__(self, chosen: ChosenTask, grader: Grader) -> None:
-        self.chosen = chosen
-        self.grader = grader
-        self.cases: tuple[Case, ...] = chosen.task.cases
-        self.scoring_weights = grader.rubric.scoring_weights
 
 
 def _advanced(

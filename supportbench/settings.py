@@ -15,6 +15,10 @@ from supportbench.errors import SettingsError, did_you_mean
 Feedback = Literal["scores", "full", "none"]
 """How much of a grade an agent sees: each component's score and the findings; also expected values; nothing."""
 
+LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["auto", "json", "text"]
+"""`auto` is text on a terminal and JSON lines elsewhere."""
+
 Mode = Literal["simulation", "production"]
 """OpenEnv's modes: a server in production hides reset, step and state over HTTP."""
 
@@ -138,7 +142,8 @@ class ServerSettings(Settings):
     message_limit: float = _setting(1000.0, float, validator=ge(0))
     allowed_hosts: tuple[str, ...] = _setting((), split_names)
     allowed_origins: tuple[str, ...] = _setting((), split_names)
-    log_level: str = _setting("info", _one_of(Literal["debug", "info", "warning", "error"]))
+    log_level: LogLevel = _setting("info", _one_of(LogLevel), validator=in_(get_args(LogLevel)))
+    log_format: LogFormat = _setting("auto", _one_of(LogFormat), validator=in_(get_args(LogFormat)))
 
 
 def _refuse_misspelt(environ: Mapping[str, str]) -> None:

@@ -28,7 +28,7 @@ from supportbench import (
     encode,
     fingerprint,
 )
-from supportbench.environment import Graders, task_fingerprint
+from supportbench.graders import Graders, task_fingerprint
 from tests.offering import Does, a_task, an_action, registry_of
 from tests.shop import TOLD, a_shop, provider, told, told_task
 from tests.strategies import allowed_actions

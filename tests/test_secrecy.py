@@ -39,7 +39,7 @@ from supportbench import (
     encode,
     unstructure,
 )
-from supportbench.environment import Graders
+from supportbench.graders import Graders
 from supportbench.settings import Feedback
 from tests.offering import Does, an_action, registry_of
 

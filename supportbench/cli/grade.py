@@ -17,9 +17,9 @@ from supportbench import codec
 from supportbench.choosing import DEFAULT_SPLIT, TaskChooser
 from supportbench.cli import Program
 from supportbench.cli.options import block_option, existing_file, json_option, rubric_option
-from supportbench.environment import Graders
 from supportbench.errors import ActionError, DecodeError, RunError, did_you_mean, shown
 from supportbench.evaluation.episode import without_details
+from supportbench.graders import Graders
 from supportbench.grading import check_taxonomy
 from supportbench.models import Case, Grade, Submission, SupportQueueAction, Task, fields
 from supportbench.offers import closing

@@ -11,9 +11,10 @@ from typing import Final
 import attrs
 
 from supportbench.choosing import ChosenTask, TaskChooser
-from supportbench.environment import Graders, SupportQueueEnvironment, task_fingerprint
+from supportbench.environment import SupportQueueEnvironment
 from supportbench.errors import ActionError, AgentError, EpisodeError, HookError, PluginCallError, boundary
 from supportbench.evaluation.agents import ChosenAgent, ask
+from supportbench.graders import Graders, task_fingerprint
 from supportbench.interfaces import EpisodeSpec
 from supportbench.models import Episode, EpisodeStep, Grade, Task
 from supportbench.registry import Registry

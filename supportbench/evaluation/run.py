@@ -18,13 +18,13 @@ from attrs import field
 from attrs.validators import ge, optional
 
 from supportbench.choosing import DEFAULT_SPLIT, ChosenTask, TaskChooser
-from supportbench.environment import Graders, task_fingerprint
 from supportbench.errors import HookError, RunError, SupportbenchError, UnknownNameError, did_you_mean
 from supportbench.evaluation.agents import ChosenAgent
 from supportbench.evaluation.episode import EpisodePlayer
 from supportbench.evaluation.executors import LocalExecutor
 from supportbench.evaluation.journal import RESULTS, RunFolder, write_json
 from supportbench.evaluation.results import PluginCard, Results, Summary, summarize
+from supportbench.graders import Graders, task_fingerprint
 from supportbench.interfaces import LOCAL_EXECUTOR, EpisodeSpec, Executor
 from supportbench.models import Episode, Rubric, RubricCard
 from supportbench.offers import closing

@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from supportbench import Submission, SupportQueueAction, Task, load_registry
-from supportbench.environment import Graders
+from supportbench.graders import Graders
 
 SUMMARY_CHARS, REPLY_CHARS = 140, 340
 

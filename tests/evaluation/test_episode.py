@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import pytest
 
 from supportbench import EpisodeSpec, EpisodeStep, Rubric, RubricComponent, SafetyPolicy, StaticTasks
-from supportbench.environment import Graders
 from supportbench.evaluation.agents import choose_agent
 from supportbench.evaluation.episode import EpisodePlayer
+from supportbench.graders import Graders
 from supportbench.interfaces import Agent
 from supportbench.models import SupportQueueAction, SupportQueueObservation
 from tests.offering import Told, a_task, an_action, registry_of
