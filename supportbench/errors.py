@@ -12,6 +12,7 @@ SupportbenchError
 │   ├── EpisodeNotOpenError  step: before reset, or after the episode is done
 │   └── EpisodeBusyError     step or reset: another call of this episode is under way
 ├── RunError                 an evaluation cannot start, or cannot be written
+├── StoreError               the sessions' store cannot be reached, or holds something else than sessions
 └── PluginError              somebody's plugin is at fault; the message says whose
     ├── PluginLoadError      one or more plugins did not load
     └── PluginCallError      a plugin raised while it was at work
@@ -100,6 +101,10 @@ class EpisodeBusyError(EpisodeError):
 
 class RunError(SupportbenchError):
     """An evaluation cannot start as asked, or cannot be written."""
+
+
+class StoreError(SupportbenchError):
+    """The sessions' store cannot be reached, or holds something else than sessions."""
 
 
 class PluginError(SupportbenchError):
