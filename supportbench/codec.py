@@ -98,10 +98,10 @@ def structure(data: object, kind: type[T]) -> T:
 
 def encode(value: object) -> bytes:
     """Return the value as compact JSON; floats are written shortest-exact, so that they read back bit for bit."""
-    return msgspec.json.encode(unstructure(value), enc_hook=_plain)
+    return msgspec.json.encode(unstructure(value), enc_hook=plain)
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
     """Return a string or number of a subclass (numpy's, for instance) as a plain one."""
     for kind in (str, float, int):
         if isinstance(value, kind):

@@ -32,12 +32,17 @@ SESSION_HEADER: Final = "X-Session-ID"
 """The HTTP header that names a session, in requests and answers."""
 
 
-def seconds(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    """A finite number above 0; the word is for times to wait."""
+def check_seconds(name: str, value: object) -> float:
+    """Return the time to wait, a finite number above 0; raises `FieldError` for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise fields.FieldError(attribute.name, f"must be a number, not {type(value).__name__}")
+        raise fields.FieldError(name, f"must be a number, not {type(value).__name__}")
     if not 0.0 < value < math.inf:
-        raise fields.FieldError(attribute.name, "must be above 0 and finite")
+        raise fields.FieldError(name, "must be above 0 and finite")
+    return value
+
+
+def _seconds(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    check_seconds(attribute.name, value)
 
 
 @attrs.frozen(kw_only=True)
@@ -64,7 +69,7 @@ class StepRequest:
     """The body of `POST /step`: the action, how long its grading may take, and whose session it is."""
 
     action: SupportQueueAction
-    timeout_s: float | None = field(default=None, validator=optional(seconds))
+    timeout_s: float | None = field(default=None, validator=optional(_seconds))
     request_id: str | None = field(default=None, validator=optional(fields.name))
     session_id: str | None = field(default=None, validator=optional(fields.name))
 

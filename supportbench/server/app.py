@@ -1,0 +1,84 @@
+"""The composition root: settings and a registry in, an ASGI application out."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Final, cast
+
+from litestar import Litestar, Request, Response, asgi
+from litestar.exceptions import HTTPException
+from litestar.types import ControllerRouterHandler
+
+from supportbench.errors import SupportbenchError
+from supportbench.registry import Registry
+from supportbench.server.answers import json_answer, refused_answer
+from supportbench.server.channel import ASGIApp, Receive, Scope, Send
+from supportbench.server.gate import Gate
+from supportbench.server.http import simulation_routes
+from supportbench.server.refusals import refusal_of
+from supportbench.server.service import Service
+from supportbench.server.websocket import serve_websocket
+from supportbench.settings import ServerSettings
+
+logger: Final = logging.getLogger("supportbench.server.app")
+
+
+class ServerApp:
+    """The ASGI application of one worker; two of them live happily in one process."""
+
+    def __init__(self, service: Service, gate: Gate) -> None:
+        self.service = service
+        self._gate = gate
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        await self._gate(scope, receive, send)
+
+
+def create_app(settings: ServerSettings, registry: Registry) -> ServerApp:
+    """Return the application that serves everything in the registry.
+
+    Raises:
+        UnknownNameError, RubricError, SettingsError: the settings name something that does not exist or fit.
+    """
+    service = Service(settings, registry)
+
+    async def websocket(scope: Scope, receive: Receive, send: Send) -> None:
+        await serve_websocket(service, scope, receive, send)
+
+    routes: list[ControllerRouterHandler] = [asgi("/ws", copy_scope=False)(websocket)]
+    if settings.mode == "simulation":
+        routes += simulation_routes(service)
+    litestar = Litestar(
+        routes,
+        lifespan=[lambda _: service.running()],
+        openapi_config=None,
+        logging_config=None,
+        request_max_body_size=settings.max_body,
+        exception_handlers={
+            SupportbenchError: _refused(service),
+            HTTPException: _http_error,
+            Exception: _failed(service),
+        },
+    )
+    return ServerApp(service, Gate(cast(ASGIApp, litestar), settings))
+
+
+def _refused(service: Service) -> Any:
+    def answer(request: Request[Any, Any, Any], error: SupportbenchError) -> Response[bytes]:
+        refusal = refusal_of(error)
+        service.refused(refusal, error, "")
+        return refused_answer(refusal)
+
+    return answer
+
+
+def _http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+    return json_answer({"detail": error.detail}, status=error.status_code, headers=error.headers)
+
+
+def _failed(service: Service) -> Any:
+    def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+        return refused_answer(service.failed(error, ""))
+
+    return answer

@@ -1,0 +1,147 @@
+"""Which session an HTTP request means: the one that it names, or its caller's default one.
+
+A default session is kept per token; where there are no tokens, per cookie that a reset sets; on loopback alone there
+is one for all who say nothing. A bare reset begins a new session, so that clients that go on by `X-Session-ID` do not
+meet; what was the default one before ends if it was only ever used as such.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http.cookies import CookieError, SimpleCookie
+from typing import Any, Final
+
+import attrs
+from litestar import Request
+
+from supportbench.protocol import SESSION_HEADER
+from supportbench.server.gate import Caller
+from supportbench.server.refusals import busy, no_session, two_sessions
+from supportbench.server.service import Service
+from supportbench.server.sessions import Defaults
+
+COOKIE: Final = "supportbench_session"
+_MOST_UNPLAYED: Final = 256
+_TRIES: Final = 100
+
+
+@attrs.frozen(kw_only=True)
+class SessionChoice:
+    """The session that a request means: `by_id` if the request named it, `new` if it was made for this request.
+
+    `default_key` is where a bare reset is remembered, `cookie` what the answer sets.
+    """
+
+    session_id: str
+    owner: str
+    by_id: bool = False
+    new: bool = False
+    default_key: str | None = None
+    cookie: str | None = None
+
+
+class Callers:
+    """Finds the sessions of HTTP requests."""
+
+    def __init__(self, service: Service) -> None:
+        self._sessions = service.sessions
+        self._has_tokens = bool(service.settings.tokens)
+        self._keeps_defaults = service.settings.default_session
+
+    async def to_reset(self, request: Request[Any, Any, Any], in_body: str | None) -> SessionChoice:
+        """Return the session that a reset is for: the named one, that of its cookie, or a new one.
+
+        Raises:
+            RefusedError: at capacity, or two different sessions are named.
+        """
+        caller = _caller(request)
+        named = _named(request, in_body)
+        if named is not None:
+            return SessionChoice(session_id=named, owner=caller.owner, by_id=True)
+        cookie = self._from_cookie(request)
+        if cookie is not None and await self._sessions.exists(cookie, caller.owner):
+            return SessionChoice(session_id=cookie, owner=caller.owner)
+        session_id = await self._sessions.create(caller.owner)
+        sets_cookie = self._keeps_defaults and not self._has_tokens
+        secure = "; Secure" if request.url.scheme == "https" else ""
+        return SessionChoice(
+            session_id=session_id,
+            owner=caller.owner,
+            new=True,
+            default_key=self._default_key(caller),
+            cookie=f"{COOKIE}={session_id}; Path=/; HttpOnly; SameSite=Strict{secure}" if sets_cookie else None,
+        )
+
+    async def to_use(self, request: Request[Any, Any, Any], in_body: str | None) -> SessionChoice:
+        """Return the session that a step or a look at the state is for; raises `RefusedError` if there is none."""
+        caller = _caller(request)
+        named = _named(request, in_body)
+        if named is not None:
+            return SessionChoice(session_id=named, owner=caller.owner, by_id=True)
+        cookie = self._from_cookie(request)
+        if cookie is not None:
+            return SessionChoice(session_id=cookie, owner=caller.owner)
+        key = self._default_key(caller)
+        stored = None if key is None else await self._sessions.defaults.load(key)
+        if stored is None or not stored.value.session_ids:
+            raise no_session()
+        return SessionChoice(session_id=stored.value.session_ids[-1], owner=caller.owner)
+
+    async def give_up(self, choice: SessionChoice) -> None:
+        """End the session that was made for a reset which was refused."""
+        if choice.new:
+            await self._sessions.drop_unless_named(choice.session_id)
+
+    async def remember(self, choice: SessionChoice) -> None:
+        """Make a new session its caller's default one; end those before it that nobody can want any more."""
+        key = choice.default_key
+        if key is None:
+            return
+        defaults = self._sessions.defaults
+        for _ in range(_TRIES):
+            stored = await defaults.load(key)
+            before = stored.value.session_ids if stored else ()
+            kept = before[-_MOST_UNPLAYED + 1 :]
+            value = Defaults(session_ids=(*kept, choice.session_id))
+            version = stored.version if stored else None
+            if await defaults.replace(key, version, value, ttl_s=self._sessions.timeout_s) is None:
+                continue
+            if before:
+                await self._sessions.drop_if_played(before[-1])
+            for session_id in before[: len(before) - len(kept)]:
+                await self._sessions.drop_unless_named(session_id)
+            return
+        raise busy(choice.session_id)
+
+    def _default_key(self, caller: Caller) -> str | None:
+        if not self._keeps_defaults:
+            return None
+        if caller.owner:
+            return f"token:{caller.owner}"
+        return "loopback" if caller.loopback else None
+
+    def _from_cookie(self, request: Request[Any, Any, Any]) -> str | None:
+        if not self._keeps_defaults or self._has_tokens:
+            return None
+        return _cookies(request.headers).get(COOKIE)
+
+
+def _cookies(headers: Mapping[str, str]) -> Mapping[str, str]:
+    try:
+        return {name: morsel.value for name, morsel in SimpleCookie(headers.get("cookie", "")).items()}
+    except CookieError:
+        return {}
+
+
+def _caller(request: Request[Any, Any, Any]) -> Caller:
+    caller: Caller = request.scope["state"]["caller"]
+    return caller
+
+
+def _named(request: Request[Any, Any, Any], in_body: str | None) -> str | None:
+    """Return the session that the request names, in its header, body or query; an empty one is none."""
+    asked = (request.headers.get(SESSION_HEADER), in_body, request.query_params.get("session_id"))
+    named = {session_id for session_id in asked if session_id}
+    if len(named) > 1:
+        raise two_sessions()
+    return named.pop() if named else None

@@ -1,0 +1,51 @@
+"""How much one caller may ask for: a bucket of tokens that refills with time, and one such bucket an address."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from typing import Final
+
+_MOST_KEPT: Final = 10_000
+
+
+class Allowance:
+    """So many requests a second: a second's worth at once, then one after another."""
+
+    __slots__ = ("_allowed", "_per_s", "_refilled")
+
+    def __init__(self, per_s: float) -> None:
+        self._per_s = per_s
+        self._allowed = max(1.0, per_s)
+        self._refilled = time.monotonic()
+
+    def take(self) -> float:
+        """Take one and return how many seconds too early that was, 0.0 for in time."""
+        now = time.monotonic()
+        most = max(1.0, self._per_s)
+        self._allowed = min(most, self._allowed + (now - self._refilled) * self._per_s) - 1.0
+        self._refilled = now
+        return 0.0 if self._allowed >= 0.0 else -self._allowed / self._per_s
+
+    def put_back(self) -> None:
+        """Give back what was taken for a request that was refused."""
+        self._allowed += 1.0
+
+
+class Allowances:
+    """An allowance for each address; the 10,000 addresses heard of last are kept, so that memory is bounded."""
+
+    def __init__(self, per_s: float) -> None:
+        self._per_s = per_s
+        self._of: OrderedDict[str, Allowance] = OrderedDict()
+
+    def wait_s(self, address: str) -> float:
+        """Take one request of that address; return 0.0, or in how many seconds it may come again."""
+        allowance = self._of.pop(address, None) or Allowance(self._per_s)
+        self._of[address] = allowance
+        if len(self._of) > _MOST_KEPT:
+            self._of.popitem(last=False)
+        early_s = allowance.take()
+        if early_s:
+            allowance.put_back()
+        return early_s

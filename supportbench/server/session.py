@@ -1,0 +1,172 @@
+"""One session: an environment, and what the server notes of the episode that is played in it.
+
+A session lives either with a WebSocket, in memory, or in the session store, from where every request loads it, and to
+where it is put back only if nobody else was faster.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Awaitable
+from datetime import UTC, datetime
+
+import attrs
+
+from supportbench.environment import SavedEpisode, SupportQueueEnvironment
+from supportbench.evaluation.episode import without_details
+from supportbench.models import Episode, EpisodeStep, SupportQueueAction, SupportQueueObservation, SupportQueueState
+from supportbench.protocol import ResetRequest
+from supportbench.server.refusals import step_timed_out
+from supportbench.server.wire import Turn
+
+AGENT = "client"
+"""The agent's name in the record of an episode: who stands behind a connection is not known."""
+
+
+@attrs.frozen(kw_only=True)
+class SavedSession:
+    """A session between two requests.
+
+    `owner` identifies the token that it belongs to. `addressed` is whether a request ever named it by its id, and
+    `stepped` whether any action was graded in it: a default session that was only ever the default one, and has been
+    played, has nobody left who could want it after the next reset.
+    """
+
+    owner: str = ""
+    episode: SavedEpisode = attrs.field(factory=lambda: SavedEpisode(state=SupportQueueState()))
+    steps: tuple[EpisodeStep, ...] = ()
+    started_at: str | None = None
+    asked_at: float = 0.0
+    addressed: bool = False
+    stepped: bool = False
+
+
+class Session:
+    """An environment and, with `takes_notes`, what the record of its episode needs."""
+
+    __slots__ = ("_asked_at", "_started_at", "_step_timeout_s", "_steps", "_takes_notes", "environment", "session_id")
+
+    def __init__(
+        self,
+        environment: SupportQueueEnvironment,
+        *,
+        step_timeout_s: float,
+        takes_notes: bool,
+        session_id: str | None = None,
+    ) -> None:
+        self.session_id = session_id or str(uuid.uuid4())
+        self.environment = environment
+        self._step_timeout_s = step_timeout_s
+        self._takes_notes = takes_notes
+        self._steps: tuple[EpisodeStep, ...] = ()
+        self._started_at: str | None = None
+        self._asked_at = 0.0
+
+    @property
+    def state(self) -> SupportQueueState:
+        """Where the episode stands."""
+        return self.environment.state
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether grading a step of the open task can take time without using it: a judge's, for instance."""
+        opened = self.environment.opened
+        return opened is not None and opened.grader.suspends
+
+    async def reset(self, request: ResetRequest) -> Turn:
+        """Begin an episode; raises like the environment."""
+        observation = await self.environment.begin(request)
+        if self._takes_notes:
+            self._steps = ()
+            self._started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
+            self._asked_at = time.time()
+        return self._turn(observation)
+
+    async def step(self, action: SupportQueueAction, *, timeout_s: float | None = None) -> Turn:
+        """Grade the action; raises like the environment, or `RefusedError` when grading takes too long."""
+        answered_at = time.time() if self._takes_notes else 0.0
+        if self.may_wait:
+            observation = await self._within(self.environment.step(action), timeout_s)
+        else:
+            observation = await self.environment.step(action)
+        if self._takes_notes:
+            self._note(action, answered_at)
+        return self._turn(observation)
+
+    def saved(self, saved: SavedSession, *, by_id: bool) -> SavedSession:
+        """Return the saved session as it is now; `by_id` says that a request has named it."""
+        return attrs.evolve(
+            saved,
+            addressed=saved.addressed or by_id,
+            episode=self.environment.saved(),
+            steps=self._steps,
+            started_at=self._started_at,
+            asked_at=self._asked_at,
+            stepped=self.environment.state.step_count > 0 or saved.stepped,
+        )
+
+    def restore(self, saved: SavedSession) -> None:
+        """Go on where the saved session stands; raises like `SupportQueueEnvironment.restore`."""
+        self.environment.restore(saved.episode)
+        self._steps = saved.steps
+        self._started_at = saved.started_at
+        self._asked_at = saved.asked_at
+
+    def forget_episode(self, saved: SavedSession) -> None:
+        """Go on in the saved session without its episode, whose task may not even exist any more: for a reset."""
+        self.environment.restore(SavedEpisode(state=SupportQueueState(), position=saved.episode.position))
+
+    def finished_episode(self) -> Episode | None:
+        """Return the record of the episode if it is done and notes were taken."""
+        if not self._takes_notes or not self.state.done:
+            return None
+        opened, state = self.environment.opened, self.state
+        assert opened is not None  # noqa: S101 - an episode that is done has a task
+        chosen, now = opened.chosen, time.time()
+        started_at = self._started_at or datetime.now(UTC).isoformat(timespec="milliseconds")
+        return Episode(
+            episode_id=state.episode_id or "",
+            provider=chosen.provider,
+            split=chosen.split,
+            index=chosen.index,
+            task_id=chosen.task.task_id,
+            task_title=chosen.task.title,
+            difficulty=chosen.task.difficulty,
+            task_fingerprint=opened.fingerprint,
+            rubric=opened.grader.rubric.card,
+            agent=AGENT,
+            seed=state.seed,
+            steps=self._steps,
+            started_at=started_at,
+            duration_s=round(max(0.0, now - datetime.fromisoformat(started_at).timestamp()), 6),
+        )
+
+    def _turn(self, observation: SupportQueueObservation) -> Turn:
+        opened = self.environment.opened
+        assert opened is not None  # noqa: S101 - there is an observation of it
+        return Turn(opened=opened, observation=observation)
+
+    async def _within(
+        self, step: Awaitable[SupportQueueObservation], timeout_s: float | None
+    ) -> SupportQueueObservation:
+        limit_s = self._step_timeout_s if timeout_s is None else min(timeout_s, self._step_timeout_s)
+        try:
+            async with asyncio.timeout(limit_s):
+                return await step
+        except TimeoutError:
+            raise step_timed_out(limit_s) from None
+
+    def _note(self, action: SupportQueueAction, answered_at: float) -> None:
+        grade = self.environment.last_grade
+        assert grade is not None  # noqa: S101 - a step that returned has graded
+        step = EpisodeStep(
+            ticket_id=grade.ticket_id,
+            status="graded",
+            action=action,
+            grade=without_details(grade),
+            latency_s=round(max(0.0, answered_at - self._asked_at), 6),
+        )
+        self._steps = (*self._steps, step)
+        self._asked_at = time.time()

@@ -1,0 +1,112 @@
+"""`/ws`: OpenEnv's WebSocket protocol, with an environment of its own or attached to a session of the store."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+import msgspec
+
+from supportbench import codec
+from supportbench.errors import SupportbenchError
+from supportbench.server.channel import Channel, GoneError, HangUpError, Receive, Scope, Send
+from supportbench.server.mcp import Mcp
+from supportbench.server.messages import Incoming, McpMessage, ResetMessage, StateMessage, StepMessage, read_message
+from supportbench.server.played import AttachedSession, OwnSession, Played
+from supportbench.server.refusals import Refusal, refusal_of
+from supportbench.server.service import Service
+from supportbench.server.wire import Turn
+
+logger: Final = logging.getLogger("supportbench.server.websocket")
+_encoder: Final = msgspec.json.Encoder(enc_hook=codec.plain)
+
+
+async def serve_websocket(service: Service, scope: Scope, receive: Receive, send: Send) -> None:
+    """Accept a connection to `/ws` and play with it until it is closed; `scope["state"]` has its owner and limits."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    caller = scope["state"]["caller"]
+    channel = Channel(service, receive, send, message_limit=caller.message_limit)
+    asked = parse_qs(scope["query_string"].decode("latin-1")).get("session_id", [""])[0]
+    try:
+        if asked:
+            holder = await service.sessions.attach(asked, caller.owner)
+        else:
+            session = service.sessions.open_live(caller.owner)
+    except SupportbenchError as error:
+        refusal = refusal_of(error)
+        if refusal.code == "CAPACITY_REACHED":
+            logger.warning("%s", refusal.message)
+        await channel.refuse(_frame(refusal))
+        return
+    if not asked:
+        own = OwnSession(service, session)
+        try:
+            await channel.serve(Conversation(service, channel, own, caller.owner).answer)
+        finally:
+            service.sessions.close_live(session)
+        return
+    keeping = asyncio.create_task(service.sessions.keep_attached(asked))
+    try:
+        attached = AttachedSession(service, asked, caller.owner)
+        await channel.serve(Conversation(service, channel, attached, caller.owner).answer)
+    finally:
+        keeping.cancel()
+        await service.sessions.detach(asked, holder)
+
+
+class Conversation:
+    """Answers the messages of one connection; whatever is wrong with one, the next one is answered as well."""
+
+    __slots__ = ("_channel", "_mcp", "_owner", "_played", "_service")
+
+    def __init__(self, service: Service, channel: Channel, played: Played, owner: str) -> None:
+        self._service = service
+        self._channel = channel
+        self._played = played
+        self._owner = owner
+        self._mcp: Mcp | None = None
+
+    async def answer(self, data: str | bytes) -> bytes | None:
+        """Return the frame that answers a message; raises `HangUpError` when the message asks for the end."""
+        try:
+            return await self._answered(read_message(data))
+        except SupportbenchError as error:
+            refusal = refusal_of(error)
+            self._service.refused(refusal, error, self._played.session_id)
+            return _frame(refusal)
+        except (HangUpError, GoneError, OSError):
+            raise
+        except Exception as error:
+            return _frame(self._service.failed(error, self._played.session_id))
+
+    async def _answered(self, message: Incoming) -> bytes | None:
+        if isinstance(message, StepMessage):
+            turn = await self._unless_gone(self._played.step(message.action, message.timeout_s))
+            self._service.counts["steps"] += 1
+            return turn.frame()
+        if isinstance(message, ResetMessage):
+            turn = await self._unless_gone(self._played.reset(message.request))
+            self._service.counts["resets"] += 1
+            return turn.frame()
+        if isinstance(message, StateMessage):
+            return _encoder.encode({"type": "state", "data": codec.unstructure(await self._played.state())})
+        if isinstance(message, McpMessage):
+            reply = await self._answer_mcp(message)
+            return None if reply is None else _encoder.encode({"type": "mcp", "data": reply})
+        raise HangUpError
+
+    async def _unless_gone(self, work: Coroutine[Any, Any, Turn]) -> Turn:
+        return await (self._channel.watching(work) if self._played.may_wait else work)
+
+    async def _answer_mcp(self, message: McpMessage) -> dict[str, Any] | None:
+        if self._mcp is None:
+            self._mcp = Mcp(self._service, self._owner, own=self._played)
+        return await self._channel.watching(self._mcp.answer(message.data))
+
+
+def _frame(refusal: Refusal) -> bytes:
+    return _encoder.encode(refusal.frame())
