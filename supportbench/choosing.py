@@ -57,13 +57,12 @@ class TaskChooser:
             return self.find(request.task_id, request.provider)
         name = request.provider or self._default
         split = request.split or DEFAULT_SPLIT
+        if request.index is not None:
+            return self.at(name, split, request.index)
         count = self.num_tasks(name, split)
-        index = request.index
-        if index is None:
-            if count == 0:
-                raise ResetError(f"Split {split!r} of provider {name!r} has no tasks.")
-            index = (position if request.seed is None else request.seed) % count
-        return self.at(name, split, index)
+        if count == 0:
+            raise ResetError(f"Split {split!r} of provider {name!r} has no tasks.")
+        return self._taken(name, split, (position if request.seed is None else request.seed) % count)
 
     def find(self, task_id: str, provider: str | None = None) -> ChosenTask:
         """Return the task of that id, from that provider, or from the default one, or from the only other that has it.
@@ -93,11 +92,7 @@ class TaskChooser:
         if not 0 <= index < count:
             allowed = f"from 0 to {count - 1}" if count else "none, since it has no tasks"
             raise ResetError(f"Split {split!r} of provider {provider!r} has no index {index}. Allowed: {allowed}.")
-        with boundary(ProviderError, f"task provider {provider!r}", f"index {index} of split {split!r}"):
-            task = self._provider(provider).task(split, index)
-            if not isinstance(task, Task):
-                raise ProviderError(f"Task provider {provider!r} must return a Task, it returned {type(task).__name__}")
-        return ChosenTask(provider=provider, split=split, index=index, task=task)
+        return self._taken(provider, split, index)
 
     def num_tasks(self, provider: str, split: str) -> int:
         """Return how many tasks that split has; raises `ResetError` for an unknown provider or split."""
@@ -110,6 +105,13 @@ class TaskChooser:
                     raise ProviderError(f"Task provider {provider!r} must count its tasks with a whole number")
                 return count
         raise ResetError(f"Provider {provider!r} has no split {split!r}. {did_you_mean(split, splits)}")
+
+    def _taken(self, provider: str, split: str, index: int) -> ChosenTask:
+        with boundary(ProviderError, f"task provider {provider!r}", f"index {index} of split {split!r}"):
+            task = self._provider(provider).task(split, index)
+            if not isinstance(task, Task):
+                raise ProviderError(f"Task provider {provider!r} must return a Task, it returned {type(task).__name__}")
+        return ChosenTask(provider=provider, split=split, index=index, task=task)
 
     def _provider(self, name: str) -> TaskProvider:
         try:
