@@ -31,6 +31,11 @@ class OpenTask:
         self.scoring_weights = grader.rubric.scoring_weights
         self.cached_fingerprint: str | None = None
 
+    def stands_at(self, chosen: ChosenTask) -> bool:
+        """Return whether a task that is this very one was chosen at the same place."""
+        ours = self.chosen
+        return ours.index == chosen.index and ours.split == chosen.split and ours.provider == chosen.provider
+
     @property
     def fingerprint(self) -> str:
         """The hash of all of the task, answer keys included: it is not for agents, who could test guesses with it."""
@@ -57,7 +62,7 @@ class Graders:
         # By identity, since to compare two tasks costs as much as to open one; the value keeps the task's id its own.
         key = id(chosen.task)
         opened = self._opened.get(key)
-        if opened is None or opened.chosen != chosen:
+        if opened is None or not opened.stands_at(chosen):
             opened = OpenTask(chosen, self.for_task(chosen.task))
             while len(self._opened) >= self._kept:
                 del self._opened[next(iter(self._opened))]
