@@ -54,6 +54,11 @@ class Grader:
         self._inline = tuple(part for part in self._asked if not part.suspends)
         self._waiting = tuple(part for part in self._asked if part.suspends)
 
+    @property
+    def suspends(self) -> bool:
+        """Whether grading may wait, and others be served meanwhile."""
+        return bool(self._waiting)
+
     async def grade(self, submission: Submission) -> Grade:
         """Return the grade of one action.
 
