@@ -1,0 +1,98 @@
+"""Sockets that listen before anything else is made: what cannot be had is known at once, and who comes early waits."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import os
+import socket
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from supportbench.errors import SettingsError
+
+BACKLOG: Final = 4096
+"""Connections that wait to be accepted; the system's own limit (`net.core.somaxconn`) may be lower."""
+
+_EVERY_IPV4: Final = "0.0.0.0"  # noqa: S104 - compared with, not bound
+_EVERY_IPV6: Final = "::"
+
+
+def listen(host: str, port: int) -> list[socket.socket]:
+    """Return sockets that listen at every address of `host`, all at the same port; a port of 0 takes a free one.
+
+    `::` stands for IPv4's addresses too, where the system has both.
+
+    Raises:
+        SettingsError: the host is none of this machine's, or the port cannot be had.
+    """
+    sockets: list[socket.socket] = []
+    try:
+        for family, address in _addresses(host, port):
+            bound = _bound(family, (address[0], port, *address[2:]), dual=host == _EVERY_IPV6)
+            if bound is not None:
+                sockets.append(bound)
+                port = bound.getsockname()[1]
+    except OSError as error:
+        for bound in sockets:
+            bound.close()
+        raise SettingsError(_told(error.errno or 0, host, port)) from error
+    if not sockets:
+        raise SettingsError(_told(errno.EADDRNOTAVAIL, host, port))
+    return sockets
+
+
+def url_of(sockets: Sequence[socket.socket], host: str) -> str:
+    """Return the URL at which a program on this machine reaches the server."""
+    name = {_EVERY_IPV4: "127.0.0.1", _EVERY_IPV6: "::1"}.get(host, host)
+    return f"http://{f'[{name}]' if ':' in name else name}:{sockets[0].getsockname()[1]}"
+
+
+def is_loopback(sockets: Iterable[socket.socket]) -> bool:
+    """Return whether this machine alone can reach all of the sockets."""
+    return all(ipaddress.ip_address(bound.getsockname()[0].partition("%")[0]).is_loopback for bound in sockets)
+
+
+def _addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, tuple[str, int, int, int]]]:
+    try:
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (socket.gaierror, UnicodeError) as error:
+        raise SettingsError(
+            f"There is no host {host[:80]!r} ({error}). --host takes a name or an address of this machine: "
+            "127.0.0.1, the default, for this machine alone; 0.0.0.0 for everybody."
+        ) from error
+    addresses = {(family, address): None for family, _, _, _, address in found}
+    # IPv4 first: where a free port is asked for, it is the family that is always there.
+    return sorted(addresses, key=lambda place: place[0] != socket.AF_INET)  # type: ignore[arg-type]
+
+
+def _bound(family: socket.AddressFamily, address: tuple[str, int, int, int], *, dual: bool) -> socket.socket | None:
+    """Return a bound socket, None where the system does not have that family (an IPv6 switched off, say)."""
+    try:
+        bound = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        if error.errno == errno.EAFNOSUPPORT:
+            return None
+        raise
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if dual else 1)
+        bound.bind(address if family == socket.AF_INET6 else address[:2])
+        bound.listen(BACKLOG)
+    except OSError as error:
+        bound.close()
+        if error.errno == errno.EADDRNOTAVAIL and family == socket.AF_INET6:
+            return None
+        raise
+    return bound
+
+
+def _told(code: int, host: str, port: int) -> str:
+    if code == errno.EADDRINUSE:
+        return f"Port {port} of {host} is in use. Stop what uses it, or take another: --port 0 finds a free one."
+    if code == errno.EACCES:
+        return f"Port {port} may not be used without privileges. Take another, such as --port 8000."
+    if code == errno.EADDRNOTAVAIL:
+        return f"{host} is no address of this machine. --host 127.0.0.1 serves it alone, --host 0.0.0.0 everybody."
+    return f"Cannot listen on port {port} of {host}: {os.strerror(code)}. See --host and --port."
