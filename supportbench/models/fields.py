@@ -186,7 +186,7 @@ def json_object(value: Mapping[str, Any]) -> FrozenJson:
 
 def json_objects(values: Iterable[Mapping[str, Any]]) -> tuple[FrozenJson, ...]:
     """JSON objects, each frozen."""
-    return tuple(json_object(value) for value in values)
+    return tuple(map(json_object, values))
 
 
 text_items: Final = deep_iterable(member_validator=text)

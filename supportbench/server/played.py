@@ -1,4 +1,4 @@
-"""What a connection plays in: a session of its own, or one of the store; both answer in the same way."""
+"""What a connection plays in: a `Session` of its own, or one of the store; both answer in the same way."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Protocol
 from supportbench.models import SupportQueueAction, SupportQueueState
 from supportbench.protocol import ResetRequest
 from supportbench.server.service import Service
-from supportbench.server.session import Session
 from supportbench.server.wire import Turn
 
 
@@ -28,41 +27,13 @@ class Played(Protocol):
         """Begin an episode."""
         ...
 
-    async def step(self, action: SupportQueueAction, timeout_s: float | None) -> Turn:
+    async def step(self, action: SupportQueueAction, timeout_s: float | None = None) -> Turn:
         """Grade an action."""
         ...
 
     async def state(self) -> SupportQueueState:
         """Tell where the episode stands."""
         ...
-
-
-class OwnSession:
-    """A session that lives as long as its connection."""
-
-    __slots__ = ("_session", "_sessions", "session_id")
-
-    def __init__(self, service: Service, session: Session) -> None:
-        self._sessions = service.sessions
-        self._session = session
-        self.session_id = session.session_id
-
-    @property
-    def may_wait(self) -> bool:
-        """Whether a grader of the open task may wait."""
-        return self._session.may_wait
-
-    async def reset(self, request: ResetRequest) -> Turn:
-        """Begin an episode."""
-        return await self._session.reset(request)
-
-    async def step(self, action: SupportQueueAction, timeout_s: float | None) -> Turn:
-        """Grade an action."""
-        return await self._sessions.step_live(self._session, action, timeout_s)
-
-    async def state(self) -> SupportQueueState:
-        """Tell where the episode stands."""
-        return self._session.state
 
 
 class AttachedSession:
@@ -81,7 +52,7 @@ class AttachedSession:
         """Begin an episode."""
         return await self._sessions.reset(self.session_id, self._owner, request, by_id=True)
 
-    async def step(self, action: SupportQueueAction, timeout_s: float | None) -> Turn:
+    async def step(self, action: SupportQueueAction, timeout_s: float | None = None) -> Turn:
         """Grade an action."""
         return await self._sessions.step(self.session_id, self._owner, action, timeout_s, by_id=True)
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-import uuid
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 import attrs
@@ -44,9 +43,12 @@ class SavedSession:
 
 
 class Session:
-    """An environment and, with `takes_notes`, what the record of its episode needs."""
+    """An environment and, with `takes_notes`, what the record of its episode needs; `publish` gets each that ends."""
 
-    __slots__ = ("_asked_at", "_started_at", "_step_timeout_s", "_steps", "_takes_notes", "environment", "session_id")
+    __slots__ = (
+        *("_asked_at", "_publish", "_started_at", "_step_timeout_s", "_steps", "_takes_notes"),
+        *("environment", "may_wait", "session_id"),
+    )
 
     def __init__(
         self,
@@ -54,37 +56,36 @@ class Session:
         *,
         step_timeout_s: float,
         takes_notes: bool,
-        session_id: str | None = None,
+        publish: Callable[[Episode], None] | None = None,
+        session_id: str,
     ) -> None:
-        self.session_id = session_id or str(uuid.uuid4())
+        self.session_id = session_id
+        self.may_wait = False
+        """Whether grading a step of the open task can take time without using it: a judge's, for instance."""
         self.environment = environment
         self._step_timeout_s = step_timeout_s
         self._takes_notes = takes_notes
+        self._publish = publish
         self._steps: tuple[EpisodeStep, ...] = ()
         self._started_at: str | None = None
         self._asked_at = 0.0
 
-    @property
-    def state(self) -> SupportQueueState:
-        """Where the episode stands."""
+    async def state(self) -> SupportQueueState:
+        """Tell where the episode stands."""
         return self.environment.state
-
-    @property
-    def may_wait(self) -> bool:
-        """Whether grading a step of the open task can take time without using it: a judge's, for instance."""
-        opened = self.environment.opened
-        return opened is not None and opened.grader.suspends
 
     async def reset(self, request: ResetRequest) -> Turn:
         """Begin an episode; raises like the environment."""
         observation = await self.environment.begin(request)
+        opened = self.environment.opened
+        self.may_wait = opened is not None and opened.grader.suspends
         if self._takes_notes:
             self._steps = ()
             self._started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
             self._asked_at = time.time()
         return self._turn(observation)
 
-    async def step(self, action: SupportQueueAction, *, timeout_s: float | None = None) -> Turn:
+    async def step(self, action: SupportQueueAction, timeout_s: float | None = None) -> Turn:
         """Grade the action; raises like the environment, or `RefusedError` when grading takes too long."""
         answered_at = time.time() if self._takes_notes else 0.0
         if self.may_wait:
@@ -93,6 +94,8 @@ class Session:
             observation = await self.environment.step(action)
         if self._takes_notes:
             self._note(action, answered_at)
+            if self._publish is not None and (episode := self.finished_episode()) is not None:
+                self._publish(episode)
         return self._turn(observation)
 
     def saved(self, saved: SavedSession, *, by_id: bool) -> SavedSession:
@@ -110,6 +113,8 @@ class Session:
     def restore(self, saved: SavedSession) -> None:
         """Go on where the saved session stands; raises like `SupportQueueEnvironment.restore`."""
         self.environment.restore(saved.episode)
+        opened = self.environment.opened
+        self.may_wait = opened is not None and opened.grader.suspends
         self._steps = saved.steps
         self._started_at = saved.started_at
         self._asked_at = saved.asked_at
@@ -120,9 +125,9 @@ class Session:
 
     def finished_episode(self) -> Episode | None:
         """Return the record of the episode if it is done and notes were taken."""
-        if not self._takes_notes or not self.state.done:
+        if not self._takes_notes or not self.environment.state.done:
             return None
-        opened, state = self.environment.opened, self.state
+        opened, state = self.environment.opened, self.environment.state
         assert opened is not None  # noqa: S101 - an episode that is done has a task
         chosen, now = opened.chosen, time.time()
         started_at = self._started_at or datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -86,7 +86,7 @@ class Sessions:
     def open_live(self, owner: str) -> Session:
         """Return a new session that lives until `close_live`; raises `RefusedError` at capacity."""
         self._refuse_at_capacity()
-        session = self._session(str(uuid.uuid4()))
+        session = self._session(str(uuid.uuid4()), publish=self._publish)
         self._live[session.session_id] = owner
         return session
 
@@ -97,13 +97,6 @@ class Sessions:
     def is_live(self, session_id: str, owner: str) -> bool:
         """Return whether that session lives with a WebSocket of this worker and this owner."""
         return self._live.get(session_id) == owner
-
-    async def step_live(self, session: Session, action: SupportQueueAction, timeout_s: float | None) -> Turn:
-        """Grade the action, and publish the episode when it is finished."""
-        turn = await session.step(action, timeout_s=timeout_s)
-        if turn.observation.done and (episode := session.finished_episode()) is not None:
-            self._publish(episode)
-        return turn
 
     # -- in the store ----------------------------------------------------------------------------------------------
 
@@ -153,7 +146,7 @@ class Sessions:
             stored = await self._load(session_id, owner)
             session = self._session(session_id)
             session.restore(stored.value)
-            turn = await session.step(action, timeout_s=timeout_s)
+            turn = await session.step(action, timeout_s)
             await self._put_back(session, stored, by_id=by_id)
         if turn.observation.done and (episode := session.finished_episode()) is not None:
             self._publish(episode)
@@ -252,12 +245,13 @@ class Sessions:
         if self.active >= self._settings.max_sessions:
             raise at_capacity(self.active, self._settings.max_sessions)
 
-    def _session(self, session_id: str) -> Session:
+    def _session(self, session_id: str, publish: Callable[[Episode], None] | None = None) -> Session:
         return Session(
             self._new_environment(),
             session_id=session_id,
             step_timeout_s=self._settings.step_timeout_s,
             takes_notes=self._takes_notes,
+            publish=publish,
         )
 
     def _due(self) -> float:

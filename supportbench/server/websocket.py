@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
 from typing import Any, Final
 from urllib.parse import parse_qs
 
@@ -15,10 +14,9 @@ from supportbench.errors import SupportbenchError
 from supportbench.server.channel import Channel, GoneError, HangUpError, Receive, Scope, Send
 from supportbench.server.mcp import Mcp
 from supportbench.server.messages import Incoming, McpMessage, ResetMessage, StateMessage, StepMessage, read_message
-from supportbench.server.played import AttachedSession, OwnSession, Played
+from supportbench.server.played import AttachedSession, Played
 from supportbench.server.refusals import Refusal, refusal_of
 from supportbench.server.service import Service
-from supportbench.server.wire import Turn
 
 logger: Final = logging.getLogger("supportbench.server.websocket")
 _encoder: Final = msgspec.json.Encoder(enc_hook=codec.plain)
@@ -43,9 +41,8 @@ async def serve_websocket(service: Service, scope: Scope, receive: Receive, send
         await channel.refuse(_frame(refusal))
         return
     if not asked:
-        own = OwnSession(service, session)
         try:
-            await channel.serve(Conversation(service, channel, own, caller.owner).answer)
+            await channel.serve(Conversation(service, channel, session, caller.owner).answer)
         finally:
             service.sessions.close_live(session)
         return
@@ -73,7 +70,13 @@ class Conversation:
     async def answer(self, data: str | bytes) -> bytes | None:
         """Return the frame that answers a message; raises `HangUpError` when the message asks for the end."""
         try:
-            return await self._answered(read_message(data))
+            message = read_message(data)
+            if isinstance(message, StepMessage):
+                work = self._played.step(message.action, message.timeout_s)
+                turn = await (self._channel.watching(work) if self._played.may_wait else work)
+                self._service.counts["steps"] += 1
+                return turn.frame()
+            return await self._answered(message)
         except SupportbenchError as error:
             refusal = refusal_of(error)
             self._service.refused(refusal, error, self._played.session_id)
@@ -84,12 +87,8 @@ class Conversation:
             return _frame(self._service.failed(error, self._played.session_id))
 
     async def _answered(self, message: Incoming) -> bytes | None:
-        if isinstance(message, StepMessage):
-            turn = await self._unless_gone(self._played.step(message.action, message.timeout_s))
-            self._service.counts["steps"] += 1
-            return turn.frame()
         if isinstance(message, ResetMessage):
-            turn = await self._unless_gone(self._played.reset(message.request))
+            turn = await self._played.reset(message.request)
             self._service.counts["resets"] += 1
             return turn.frame()
         if isinstance(message, StateMessage):
@@ -98,9 +97,6 @@ class Conversation:
             reply = await self._answer_mcp(message)
             return None if reply is None else _encoder.encode({"type": "mcp", "data": reply})
         raise HangUpError
-
-    async def _unless_gone(self, work: Coroutine[Any, Any, Turn]) -> Turn:
-        return await (self._channel.watching(work) if self._played.may_wait else work)
 
     async def _answer_mcp(self, message: McpMessage) -> dict[str, Any] | None:
         if self._mcp is None:
