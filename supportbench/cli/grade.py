@@ -1,4 +1,4 @@
-"""`supportbench grade`: grade logged actions without an agent."""
+"""`supportbench grade`: grade logged actions, or recorded ones again, without an agent."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from supportbench import codec
 from supportbench.choosing import DEFAULT_SPLIT, TaskChooser
 from supportbench.cli import Program
 from supportbench.cli.options import block_option, existing_file, json_option, rubric_option
+from supportbench.cli.recordings import grade_again
 from supportbench.errors import ActionError, DecodeError, RunError, did_you_mean, shown
 from supportbench.evaluation.episode import without_details
 from supportbench.graders import Graders
@@ -39,15 +40,15 @@ class LoggedAction(SupportQueueAction):
 @click.command(
     name="grade", epilog="Example: supportbench grade --task easy_inbox_cleanup --actions actions.jsonl --json"
 )
-@click.option("--task", "task_id", metavar="ID", help="The task that the actions answer.")
-@click.option("--provider", metavar="NAME", help="The provider of that task, where several have one of its name.")
-@click.option("--tickets", type=existing_file, help="A file of tickets with answer keys, instead of a task.")
+@click.argument("recording", required=False, type=click.Path(exists=True, path_type=Path))
 @click.option(
     "--actions",
     type=click.File("rb"),
-    required=True,
     help='One action a line, {"ticket_id": …, "priority": …, …}; "-" is standard input.',
 )
+@click.option("--task", "task_id", metavar="ID", help="The task that the actions answer.")
+@click.option("--provider", metavar="NAME", help="The provider of that task, where several have one of its name.")
+@click.option("--tickets", type=existing_file, help="A file of tickets with answer keys, instead of a task.")
 @rubric_option
 @json_option
 @block_option
@@ -56,10 +57,11 @@ def command(
     program: Program,
     /,
     *,
+    recording: Path | None,
+    actions: BinaryIO | None,
     task_id: str | None,
     provider: str | None,
     tickets: Path | None,
-    actions: BinaryIO,
     rubric: str | None,
     as_json: bool,
     block: tuple[str, ...],
@@ -67,25 +69,32 @@ def command(
     """Grade logged actions: one grade a line with --json, else a table.
 
     Every line of the actions file is checked before the first is graded.
+
+    With RECORDING instead of --actions (a folder that a server recorded its episodes in, one of its files, or a run's
+    folder), the recorded actions are graded again, and their rewards compared. Exits 0 when all are as recorded,
+    1 when any differs; with --rubric they may, and it exits 0. For episodes with tickets of your own, give --tickets.
     """
-    if (task_id is None) == (tickets is None):
+    if (recording is None) == (actions is None):
+        raise click.UsageError("Give either --actions FILE or a RECORDING.")
+    if recording is not None and (task_id or provider):
+        raise click.UsageError("A recording says itself which tasks were played: leave --task and --provider out.")
+    if actions is not None and (task_id is None) == (tickets is None):
         raise click.UsageError("Give either --task ID or --tickets FILE.")
     registry = program.load_plugins(block)
-    if tickets is not None:
-        source = read_tickets(tickets)
-        tasks = [source.task(DEFAULT_SPLIT, index) for index in range(source.num_tasks(DEFAULT_SPLIT))]
-    else:
-        tasks = [TaskChooser(registry, program.settings.provider).find(str(task_id), provider).task]
+    source = None if tickets is None else read_tickets(tickets)
     rubric = rubric or program.settings.rubric
     graders = Graders(registry, None if rubric is None else resolve_rubric(registry, rubric))
-    answers = _answers(actions, tasks)
-    asyncio.run(_grade_all(registry, graders, answers, as_json=as_json))
-    answered = {answer.case.ticket.ticket_id for answer in answers}
-    missing = [case.ticket.ticket_id for task in tasks for case in task.cases if case.ticket.ticket_id not in answered]
-    if missing:
-        shown = ", ".join(missing[:10]) + (" …" if len(missing) > 10 else "")
-        noun = "ticket has" if len(missing) == 1 else "tickets have"
-        click.echo(f"{len(missing)} {noun} no action: {shown}", err=True)
+    if recording is not None:
+        registry = registry if source is None else registry.with_provider(source)
+        differing = asyncio.run(grade_again(registry, graders, recording, as_json=as_json))
+        if differing and rubric is None:
+            sys.exit(1)
+    elif actions is not None:
+        if source is not None:
+            tasks = [source.task(DEFAULT_SPLIT, index) for index in range(source.num_tasks(DEFAULT_SPLIT))]
+        else:
+            tasks = [TaskChooser(registry, program.settings.provider).find(str(task_id), provider).task]
+        _grade_answers(registry, graders, _answers(actions, tasks), tasks, as_json=as_json)
 
 
 @attrs.frozen
@@ -126,6 +135,18 @@ def _answers(actions: BinaryIO, tasks: Iterable[Task]) -> list[_Answer]:
     if not answers:
         raise RunError(f"{actions.name} has no actions.")
     return answers
+
+
+def _grade_answers(
+    registry: Registry, graders: Graders, answers: list[_Answer], tasks: Iterable[Task], *, as_json: bool
+) -> None:
+    asyncio.run(_grade_all(registry, graders, answers, as_json=as_json))
+    answered = {answer.case.ticket.ticket_id for answer in answers}
+    missing = [case.ticket.ticket_id for task in tasks for case in task.cases if case.ticket.ticket_id not in answered]
+    if missing:
+        shown = ", ".join(missing[:10]) + (" …" if len(missing) > 10 else "")
+        noun = "ticket has" if len(missing) == 1 else "tickets have"
+        click.echo(f"{len(missing)} {noun} no action: {shown}", err=True)
 
 
 def _submissions(answers: Iterable[_Answer]) -> Iterator[Submission]:

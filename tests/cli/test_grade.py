@@ -1,8 +1,9 @@
-"""`supportbench grade`: logged actions in, grades out."""
+"""`supportbench grade`: logged actions in, grades out; recorded ones in, what became of their rewards out."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,22 @@ def test_a_wrong_ticket_is_named_with_its_line(folder: Path, line: str, message:
     assert message in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "Give either --actions FILE or a RECORDING"),
+        (["actions.jsonl", "--actions", "actions.jsonl"], "Give either --actions FILE or a RECORDING"),
+        (["actions.jsonl", "--task", "x"], "leave --task and --provider out"),
+        (["nowhere"], "'nowhere' does not exist"),
+        (["actions.jsonl"], "Is it a file of actions? They are graded with --actions actions.jsonl"),
+    ],
+)
+def test_it_is_told_which_of_its_two_ways_is_meant(folder: Path, arguments: list[str], message: str) -> None:
+    done = supportbench("grade", *arguments, cwd=folder)
+    assert done.returncode == 2
+    assert message in " ".join(done.stderr.split())
+
+
 def test_either_a_task_or_tickets(folder: Path) -> None:
     done = supportbench("grade", "--actions", "actions.jsonl", cwd=folder)
     assert done.returncode == 2
@@ -122,3 +139,174 @@ def test_either_a_task_or_tickets(folder: Path) -> None:
 def test_an_answer_key_is_never_printed(folder: Path) -> None:
     done = supportbench("grade", "--tickets", "tickets.jsonl", "--actions", "actions.jsonl", "--json", cwd=folder)
     assert "invoice" not in done.stdout + done.stderr
+
+
+# -- recordings ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a run in which every built-in task was played once."""
+    folder = tmp_path_factory.mktemp("played")
+    done = supportbench("run", "--agent", "heuristic", "--concurrency", "1", "--out", "run", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def recording(played: Path, tmp_path: Path) -> Path:
+    """A server's recording of that: two files with the same three episodes, among them one of two tickets."""
+    made = tmp_path / "episodes"
+    made.mkdir()
+    for number in (1, 2):
+        shutil.copy(played / "run" / "journal.jsonl", made / f"episodes-20260307T081530Z-7-aa-{number:06}.jsonl")
+    return made
+
+
+def change(recording: Path, **changes: Any) -> None:
+    """Change the last episode of the recording's last file."""
+    file = max(recording.iterdir())
+    *lines, last = file.read_text().splitlines()
+    file.write_text("\n".join([*lines, json.dumps({**json.loads(last), **changes})]) + "\n")
+
+
+def last_steps(recording: Path) -> list[dict[str, Any]]:
+    steps: list[dict[str, Any]] = json.loads(max(recording.iterdir()).read_text().splitlines()[-1])["steps"]
+    return steps
+
+
+class TestARecording:
+    def test_of_a_run_gets_the_rewards_that_it_got(self, played: Path) -> None:
+        done = supportbench("grade", "run", cwd=played)
+        assert done.returncode == 0, done.stderr
+        assert "9 rewards are as recorded. Mean: 0.98" in done.stdout
+        assert done.stderr == ""
+
+    def test_of_a_server_is_shown_by_ticket(self, recording: Path) -> None:
+        done = supportbench("grade", recording, cwd=recording.parent)
+        assert done.returncode == 0, done.stderr
+        rows = [line.split() for line in done.stdout.splitlines() if "_" in line]
+        assert len(rows) == 9
+        assert ["easy_inbox_cleanup", "INB-2041", "2", "1.00", "1.00", "0"] in rows
+        assert "18 rewards are as recorded" in done.stdout
+
+    def test_with_json_has_an_action_a_line(self, recording: Path) -> None:
+        done = supportbench("grade", recording, "--json", cwd=recording.parent)
+        assert done.returncode == 0, done.stderr
+        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        assert len(lines) == 18
+        assert all(set(line) == {"episode_id", "task_id", "recorded_reward", "grade"} for line in lines)
+        assert all(decode(json.dumps(line["grade"]), Grade).reward == line["recorded_reward"] for line in lines)
+
+    @pytest.mark.parametrize("options", [[], ["--json"]])
+    def test_whose_reward_differs_is_answered_with_1(self, recording: Path, options: list[str]) -> None:
+        steps = last_steps(recording)
+        steps[0]["grade"]["reward"] -= 1e-3
+        change(recording, steps=steps)
+        done = supportbench("grade", recording, *options, cwd=recording.parent)
+        assert done.returncode == 1, done.stderr
+        if not options:
+            assert "1 of 18 rewards differ. Mean: 0.97957407 recorded, 0.97962963 now" in done.stdout
+            (row,) = [line.split() for line in done.stdout.splitlines() if line.strip().endswith(" 1")]
+            assert row[2:] == ["2", "0.9662", "0.9667", "1"]
+
+    def test_under_another_rubric_is_compared_and_may_differ(self, recording: Path) -> None:
+        done = supportbench("grade", recording, "--rubric", "exact", cwd=recording.parent)
+        assert done.returncode == 0, done.stderr
+        assert "of 18 rewards differ. Mean: 0.98 recorded, 1.00 now" in done.stdout
+        assert "6 episodes were recorded with rubric 'default' (sha256:" in done.stderr
+        assert "…); now 'exact' (sha256:" in done.stderr
+
+    def test_of_a_task_that_has_changed_is_refused_before_anything_is_graded(self, recording: Path) -> None:
+        change(recording, task_fingerprint="sha256:0123")
+        done = supportbench("grade", recording, "--json", cwd=recording.parent)
+        assert done.returncode == 2
+        assert done.stdout == ""
+        assert "-000002.jsonl, line 3: task '" in done.stderr
+        assert "is not what it was when it was played" in done.stderr
+        assert "Its fingerprint then: sha256:0123, and now: sha256:" in done.stderr
+
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"provider": "traige"}, "that was played is not there. There is no task provider 'traige'. Did you mean"),
+            ({"split": "dev"}, "that was played is not there. Provider 'triage' has no split 'dev'"),
+            ({"index": 7}, "has no index 7. Allowed: from 0 to 2"),
+            ({"schema": "supportbench.episode/9"}, "line 3: schema: not one of the allowed values"),
+        ],
+    )
+    def test_that_does_not_fit_what_is_installed_is_refused(
+        self, recording: Path, changes: Mapping[str, Any], message: str
+    ) -> None:
+        change(recording, **changes)
+        done = supportbench("grade", recording, cwd=recording.parent)
+        assert done.returncode == 2
+        assert message in done.stderr
+        assert "-000002.jsonl, line 3: " in done.stderr
+
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"ticket_id": "X-1"}, "ticket 'X-1' cannot have been graded: there is no such ticket in the task"),
+            ({"action": None}, "cannot have been graded: its action or grade is missing"),
+            ({"grade": None}, "cannot have been graded: its action or grade is missing"),
+        ],
+    )
+    def test_with_an_impossible_step_is_refused(
+        self, recording: Path, changes: Mapping[str, Any], message: str
+    ) -> None:
+        steps = last_steps(recording)
+        steps[0].update(changes)
+        change(recording, steps=steps)
+        done = supportbench("grade", recording, cwd=recording.parent)
+        assert done.returncode == 2
+        assert message in done.stderr
+
+    def test_with_an_action_that_is_not_allowed_is_refused(self, recording: Path) -> None:
+        steps = last_steps(recording)
+        steps[1]["action"]["queue"] = "sales"
+        change(recording, steps=steps)
+        done = supportbench("grade", recording, cwd=recording.parent)
+        assert done.returncode == 2
+        assert "queue: 'sales' is not allowed in this task" in done.stderr
+
+    def test_leaves_out_what_was_never_graded_and_says_so(self, recording: Path) -> None:
+        steps = last_steps(recording)
+        steps[-1].update(status="error", grade=None, error="the model was away")
+        change(recording, steps=steps)
+        done = supportbench("grade", recording, cwd=recording.parent)
+        assert done.returncode == 0, done.stderr
+        assert "1 ticket has no recorded grade, after an error: left out" in done.stderr
+        assert "17 rewards are as recorded" in done.stdout
+
+    def test_that_a_crash_has_torn_is_graded_as_far_as_it_goes(self, recording: Path) -> None:
+        file = max(recording.iterdir())
+        file.write_bytes(file.read_bytes()[:-100])
+        done = supportbench("grade", recording, cwd=recording.parent)
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.count("1 of 2 files of ") == 1
+        assert "rewards are as recorded" in done.stdout
+
+    def test_without_a_graded_action_is_refused(self, tmp_path: Path) -> None:
+        (tmp_path / "empty").mkdir()
+        done = supportbench("grade", "empty", cwd=tmp_path)
+        assert done.returncode == 2
+        assert "empty has no graded actions." in done.stderr
+
+    def test_of_tickets_of_ones_own_needs_them(self, folder: Path) -> None:
+        done = supportbench("run", "--tickets", "tickets.jsonl", "--agent", "heuristic", "--out", "run", cwd=folder)
+        assert done.returncode == 0, done.stderr
+        without = supportbench("grade", "run", cwd=folder)
+        assert without.returncode == 2
+        assert "There is no task provider 'file'" in without.stderr
+        assert "--tickets" in without.stderr
+        done = supportbench("grade", "run", "--tickets", "tickets.jsonl", cwd=folder)
+        assert done.returncode == 0, done.stderr
+        assert "1 reward is as recorded" in done.stdout
+
+    def test_shows_nothing_of_the_answer_keys(self, folder: Path) -> None:
+        supportbench("run", "--tickets", "tickets.jsonl", "--agent", "heuristic", "--out", "run", cwd=folder)
+        done = supportbench("grade", "run", "--tickets", "tickets.jsonl", "--json", cwd=folder)
+        assert done.returncode == 0, done.stderr
+        assert "guaranteed refund" not in done.stdout + done.stderr
+        assert "details" not in done.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
@@ -127,10 +128,10 @@ class TestARecorder:
             assert told.split()[-1] == "199"
         assert sorted(ids_in(tmp_path)) == sorted(f"e{number}" for number in range(200) for _ in range(3))
 
-    async def test_leaves_nothing_open_behind(self, tmp_path: Path) -> None:
+    def test_leaves_nothing_open_behind(self, tmp_path: Path) -> None:
         open_before = len(list(Path("/dev/fd").iterdir()))
-        recorder = await recorded(tmp_path, [an_episode(number) for number in range(50)], max_bytes=2 * LINE)
-        await recorder.aclose()
+        given = [an_episode(number) for number in range(50)]
+        asyncio.run(recorded(tmp_path, given, max_bytes=2 * LINE))
         assert not [thread for thread in threading.enumerate() if thread.name == "supportbench-recorder"]
         assert len(list(Path("/dev/fd").iterdir())) == open_before
 
