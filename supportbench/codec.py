@@ -259,7 +259,7 @@ def _new_converter() -> Converter:
     converter.register_structure_hook_factory(is_mapping, _object_hook)
     converter.register_structure_hook_factory(attrs.has, _class_hook)
     converter.register_structure_hook(Concept, _structure_concept)
-    converter.register_structure_hook(SupportQueueAction, _action_hook(converter))
+    converter.register_structure_hook_func(lambda kind: kind is SupportQueueAction, _action_hook(converter))
     converter.register_unstructure_hook_factory(attrs.has, _class_to_dict)
     converter.register_unstructure_hook(Concept, lambda concept: list(concept.phrases))
     return converter

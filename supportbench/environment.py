@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
-from typing import Any, get_args
+from typing import get_args
 
 import attrs
 
@@ -18,7 +17,7 @@ from supportbench.errors import (
     SettingsError,
     did_you_mean,
 )
-from supportbench.graders import Graders, OpenTask
+from supportbench.graders import Graders
 from supportbench.grading import Grader, check_taxonomy, feedback_of
 from supportbench.models import (
     Grade,
@@ -28,10 +27,10 @@ from supportbench.models import (
     SupportQueueState,
     fields,
 )
-from supportbench.models.fields import EMPTY, FrozenJson
 from supportbench.protocol import ResetRequest
 from supportbench.registry import Registry
 from supportbench.settings import DEFAULT_PROVIDER, Feedback
+from supportbench.turns import Turn
 
 
 @attrs.frozen(kw_only=True)
@@ -67,30 +66,28 @@ class SupportQueueEnvironment:
         self._feedback = feedback
         self._position = 0
         self._busy = False
-        self._state = SupportQueueState()
-        self._open: OpenTask | None = None
+        self._turn: Turn | None = None
         self._last_grade: Grade | None = None
-        self._info = EMPTY
 
     @property
     def state(self) -> SupportQueueState:
         """Where the episode stands; before the first reset, an empty state."""
-        return self._state
+        return SupportQueueState() if self._turn is None else self._turn.state
 
     @property
     def chosen(self) -> ChosenTask | None:
         """The task of the episode, with its answer keys: for evaluators, never for agents."""
-        return None if self._open is None else self._open.chosen
+        return None if self._turn is None else self._turn.opened.chosen
 
     @property
     def grader(self) -> Grader | None:
         """The grader of the episode's task."""
-        return None if self._open is None else self._open.grader
+        return None if self._turn is None else self._turn.opened.grader
 
     @property
-    def opened(self) -> OpenTask | None:
-        """The task of the episode, ready for grading: for servers and evaluators, never for agents."""
-        return self._open
+    def turn(self) -> Turn | None:
+        """Where the episode stands, with its task and answer keys: for servers and evaluators, never for agents."""
+        return self._turn
 
     @property
     def last_grade(self) -> Grade | None:
@@ -127,32 +124,24 @@ class SupportQueueEnvironment:
             )
         except ValueError as error:
             raise ResetError(f"The reset argument {error}.") from error
-        return await self.begin(request)
+        return (await self.begin(request)).observation
 
-    async def begin(self, request: ResetRequest) -> SupportQueueObservation:
-        """Begin the episode that the request asks for: `reset` for whoever has decoded one already."""
+    async def begin(self, request: ResetRequest) -> Turn:
+        """Begin the episode that the request asks for: `reset` for whoever has decoded one and wants no observation."""
         self._refuse_when_busy()
         opened = self._graders.open(self._chooser.choose(request, self._position))
         if request.task_id is None and request.index is None and request.seed is None:
             self._position += 1
-        self._open = opened
         self._last_grade = None
-        self._state = SupportQueueState(
-            episode_id=request.episode_id or str(uuid.uuid4()),
-            seed=request.seed,
-            task=opened.card,
-            total_tickets=len(opened.cases),
-            rubric=opened.grader.rubric.rubric.name,
-        )
-        self._info = FrozenJson(episode_id=self._state.episode_id)
-        return self._observation(opened, reward=None, feedback=EMPTY)
+        self._turn = Turn.first(opened, episode_id=request.episode_id or str(uuid.uuid4()), seed=request.seed)
+        return self._turn
 
     def saved(self) -> SavedEpisode:
         """Return all that `restore` needs to go on from here in another environment, or in another process."""
         return SavedEpisode(
-            state=self._state,
+            state=self.state,
             position=self._position,
-            task_fingerprint=None if self._open is None else self._open.fingerprint,
+            task_fingerprint=None if self._turn is None else self._turn.opened.fingerprint,
         )
 
     def restore(self, saved: SavedEpisode) -> None:
@@ -163,7 +152,7 @@ class SupportQueueEnvironment:
             EpisodeBusyError: a step is under way.
         """
         self._refuse_when_busy()
-        opened, card = None, saved.state.task
+        turn, card = None, saved.state.task
         if card is not None:
             opened = self._graders.open(self._chooser.at(card.provider, card.split, card.index))
             if opened.fingerprint != saved.task_fingerprint:
@@ -171,9 +160,8 @@ class SupportQueueEnvironment:
                     f"Task {card.task_id!r} is not the one that this episode began with: its pack has changed. "
                     "Call reset to begin another episode."
                 )
-        self._open = opened
-        self._state = saved.state
-        self._info = FrozenJson(episode_id=saved.state.episode_id)
+            turn = Turn.from_state(saved.state, opened)
+        self._turn = turn
         self._position = saved.position
         self._last_grade = None
 
@@ -186,19 +174,24 @@ class SupportQueueEnvironment:
             EpisodeBusyError: another step is under way.
             GradingError: a grader is at fault; the ticket is still open, and the step may be tried again.
         """
+        return (await self.advance(action)).observation
+
+    async def advance(self, action: SupportQueueAction) -> Turn:
+        """Grade the action and return the next turn: `step` for whoever wants no observation."""
         if not isinstance(action, SupportQueueAction):
             raise ActionError(
                 f"step takes a SupportQueueAction, not {type(action).__name__}: structure(data, SupportQueueAction)"
             )
         self._refuse_when_busy()
-        opened, state = self._open, self._state
-        if opened is None:
+        turn = self._turn
+        if turn is None:
             raise EpisodeNotOpenError("No episode is open: call reset first.")
-        if state.done:
+        if turn.done:
             raise EpisodeNotOpenError("The episode is done: call reset to begin another.")
-        check_taxonomy(action, opened.chosen.task.taxonomy)
-        case = opened.cases[state.current_index]
-        submission = Submission(task=opened.chosen.task, case=case, action=action, previous=state.action_history)
+        opened = turn.opened
+        task, case = opened.chosen.task, opened.cases[turn.index]
+        check_taxonomy(action, task.taxonomy)
+        submission = Submission(task=task, case=case, action=action, previous=turn.actions)
         self._busy = True
         try:
             grade = await opened.grader.grade(submission)
@@ -208,58 +201,12 @@ class SupportQueueEnvironment:
         if self._feedback == "full":
             feedback = fields.json_object({**feedback, "expected": codec.unstructure(case.answer_key)})
         self._last_grade = grade
-        self._state = _advanced(state, action, grade, feedback)
-        return self._observation(opened, reward=grade.reward, feedback=feedback)
+        self._turn = turn.after(action, grade, feedback)
+        return self._turn
 
     def _refuse_when_busy(self) -> None:
         if self._busy:
             raise EpisodeBusyError("A step of this episode is still being graded: wait for its answer.")
-
-    def _observation(
-        self, opened: OpenTask, *, reward: float | None, feedback: Mapping[str, Any]
-    ) -> SupportQueueObservation:
-        state, task = self._state, opened.chosen.task
-        return SupportQueueObservation(
-            task_id=task.task_id,
-            task_title=task.title,
-            difficulty=task.difficulty,
-            instructions=task.instructions,
-            current_index=state.current_index,
-            total_tickets=state.total_tickets,
-            ticket=None if state.done else opened.cases[state.current_index].ticket,
-            allowed_priorities=task.taxonomy.priorities,
-            allowed_queues=task.taxonomy.queues,
-            allowed_dispositions=task.taxonomy.dispositions,
-            scoring_weights=opened.scoring_weights,
-            last_feedback=feedback,
-            reward=reward,
-            cumulative_reward=state.cumulative_reward,
-            done=state.done,
-            info=self._info,
-        )
-
-
-def _advanced(
-    state: SupportQueueState, action: SupportQueueAction, grade: Grade, feedback: Mapping[str, Any]
-) -> SupportQueueState:
-    steps = state.step_count + 1
-    cumulative = state.cumulative_reward + grade.reward
-    # Written out, since attrs.evolve looks at every field and took three times as long.
-    return SupportQueueState(
-        episode_id=state.episode_id,
-        seed=state.seed,
-        task=state.task,
-        total_tickets=state.total_tickets,
-        rubric=state.rubric,
-        step_count=steps,
-        current_index=state.current_index + 1,
-        done=state.current_index + 1 == state.total_tickets,
-        cumulative_reward=cumulative,
-        average_reward=cumulative / steps,
-        processed_ticket_ids=(*state.processed_ticket_ids, grade.ticket_id),
-        action_history=(*state.action_history, action),
-        grading_history=(*state.grading_history, feedback),
-    )
 
 
 _RESET_KEYS = [field.name for field in attrs.fields(ResetRequest)]

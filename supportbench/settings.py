@@ -132,7 +132,7 @@ class ServerSettings(Settings):
     step_timeout_s: float = _setting(300.0, float, variable=f"{_PREFIX}STEP_TIMEOUT", validator=gt(0))
     drain_timeout_s: float = _setting(10.0, float, variable=f"{_PREFIX}DRAIN_TIMEOUT", validator=ge(0))
     ping_interval_s: float = _setting(20.0, float, variable=f"{_PREFIX}PING_INTERVAL", validator=gt(0))
-    store: str = _setting("memory")
+    store: str = _setting("memory", repr=False)  # its URL may hold a password
     default_session: bool = _setting(True, _flag)
     record: str | None = _setting(None)
     max_body: int = _setting(_MIB, int, validator=ge(1024))

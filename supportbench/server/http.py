@@ -13,6 +13,7 @@ from supportbench.protocol import SESSION_HEADER, ResetRequest, SessionResetRequ
 from supportbench.server.answers import json_answer, read_body
 from supportbench.server.callers import Callers, SessionChoice
 from supportbench.server.service import Service
+from supportbench.server.wire import turn_body
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -35,7 +36,7 @@ def simulation_routes(service: Service) -> list[HTTPRouteHandler]:
             raise
         await callers.remember(choice)
         service.counts["resets"] += 1
-        return json_answer(turn.body({"session_id": choice.session_id}), headers=_headers(choice))
+        return json_answer(turn_body(turn, {"session_id": choice.session_id}), headers=_headers(choice))
 
     @post("/step", status_code=200)
     async def step(request: AnyRequest) -> Response[bytes]:
@@ -46,7 +47,7 @@ def simulation_routes(service: Service) -> list[HTTPRouteHandler]:
         metadata = {"session_id": choice.session_id}
         if asked.request_id is not None:
             metadata["request_id"] = asked.request_id
-        return json_answer(turn.body(metadata), headers=_headers(choice))
+        return json_answer(turn_body(turn, metadata), headers=_headers(choice))
 
     @get("/state")
     async def state(request: AnyRequest) -> Response[bytes]:

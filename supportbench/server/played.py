@@ -7,7 +7,7 @@ from typing import Protocol
 from supportbench.models import SupportQueueAction, SupportQueueState
 from supportbench.protocol import ResetRequest
 from supportbench.server.service import Service
-from supportbench.server.wire import Turn
+from supportbench.turns import Turn
 
 
 class Played(Protocol):

@@ -15,10 +15,10 @@ import attrs
 
 from supportbench.environment import SavedEpisode, SupportQueueEnvironment
 from supportbench.evaluation.episode import without_details
-from supportbench.models import Episode, EpisodeStep, SupportQueueAction, SupportQueueObservation, SupportQueueState
+from supportbench.models import Episode, EpisodeStep, SupportQueueAction, SupportQueueState
 from supportbench.protocol import ResetRequest
 from supportbench.server.refusals import step_timed_out
-from supportbench.server.wire import Turn
+from supportbench.turns import Turn
 
 AGENT = "client"
 """The agent's name in the record of an episode: who stands behind a connection is not known."""
@@ -76,27 +76,26 @@ class Session:
 
     async def reset(self, request: ResetRequest) -> Turn:
         """Begin an episode; raises like the environment."""
-        observation = await self.environment.begin(request)
-        opened = self.environment.opened
-        self.may_wait = opened is not None and opened.grader.suspends
+        turn = await self.environment.begin(request)
+        self.may_wait = turn.opened.grader.suspends
         if self._takes_notes:
             self._steps = ()
             self._started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
             self._asked_at = time.time()
-        return self._turn(observation)
+        return turn
 
     async def step(self, action: SupportQueueAction, timeout_s: float | None = None) -> Turn:
         """Grade the action; raises like the environment, or `RefusedError` when grading takes too long."""
         answered_at = time.time() if self._takes_notes else 0.0
         if self.may_wait:
-            observation = await self._within(self.environment.step(action), timeout_s)
+            turn = await self._within(self.environment.advance(action), timeout_s)
         else:
-            observation = await self.environment.step(action)
+            turn = await self.environment.advance(action)
         if self._takes_notes:
             self._note(action, answered_at)
             if self._publish is not None and (episode := self.finished_episode()) is not None:
                 self._publish(episode)
-        return self._turn(observation)
+        return turn
 
     def saved(self, saved: SavedSession, *, by_id: bool) -> SavedSession:
         """Return the saved session as it is now; `by_id` says that a request has named it."""
@@ -113,8 +112,8 @@ class Session:
     def restore(self, saved: SavedSession) -> None:
         """Go on where the saved session stands; raises like `SupportQueueEnvironment.restore`."""
         self.environment.restore(saved.episode)
-        opened = self.environment.opened
-        self.may_wait = opened is not None and opened.grader.suspends
+        turn = self.environment.turn
+        self.may_wait = turn is not None and turn.opened.grader.suspends
         self._steps = saved.steps
         self._started_at = saved.started_at
         self._asked_at = saved.asked_at
@@ -125,14 +124,13 @@ class Session:
 
     def finished_episode(self) -> Episode | None:
         """Return the record of the episode if it is done and notes were taken."""
-        if not self._takes_notes or not self.environment.state.done:
+        turn = self.environment.turn
+        if not self._takes_notes or turn is None or not turn.done:
             return None
-        opened, state = self.environment.opened, self.environment.state
-        assert opened is not None  # noqa: S101 - an episode that is done has a task
-        chosen, now = opened.chosen, time.time()
+        opened, chosen, now = turn.opened, turn.opened.chosen, time.time()
         started_at = self._started_at or datetime.now(UTC).isoformat(timespec="milliseconds")
         return Episode(
-            episode_id=state.episode_id or "",
+            episode_id=turn.episode_id,
             provider=chosen.provider,
             split=chosen.split,
             index=chosen.index,
@@ -142,20 +140,13 @@ class Session:
             task_fingerprint=opened.fingerprint,
             rubric=opened.grader.rubric.card,
             agent=AGENT,
-            seed=state.seed,
+            seed=turn.seed,
             steps=self._steps,
             started_at=started_at,
             duration_s=round(max(0.0, now - datetime.fromisoformat(started_at).timestamp()), 6),
         )
 
-    def _turn(self, observation: SupportQueueObservation) -> Turn:
-        opened = self.environment.opened
-        assert opened is not None  # noqa: S101 - there is an observation of it
-        return Turn(opened=opened, observation=observation)
-
-    async def _within(
-        self, step: Awaitable[SupportQueueObservation], timeout_s: float | None
-    ) -> SupportQueueObservation:
+    async def _within(self, step: Awaitable[Turn], timeout_s: float | None) -> Turn:
         limit_s = self._step_timeout_s if timeout_s is None else min(timeout_s, self._step_timeout_s)
         try:
             async with asyncio.timeout(limit_s):

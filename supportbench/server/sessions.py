@@ -25,8 +25,8 @@ from supportbench.protocol import ResetRequest
 from supportbench.server.refusals import at_capacity, attached_already, busy, unknown_session
 from supportbench.server.session import SavedSession, Session
 from supportbench.server.store import SessionStore, Stored, open_store
-from supportbench.server.wire import Turn
 from supportbench.settings import ServerSettings
+from supportbench.turns import Turn
 
 _SWEEP_S: Final = 15.0
 _TRIES: Final = 20
@@ -148,7 +148,7 @@ class Sessions:
             session.restore(stored.value)
             turn = await session.step(action, timeout_s)
             await self._put_back(session, stored, by_id=by_id)
-        if turn.observation.done and (episode := session.finished_episode()) is not None:
+        if turn.done and (episode := session.finished_episode()) is not None:
             self._publish(episode)
         return turn
 

@@ -17,6 +17,7 @@ from supportbench.server.messages import Incoming, McpMessage, ResetMessage, Sta
 from supportbench.server.played import AttachedSession, Played
 from supportbench.server.refusals import Refusal, refusal_of
 from supportbench.server.service import Service
+from supportbench.server.wire import turn_frame
 
 logger: Final = logging.getLogger("supportbench.server.websocket")
 _encoder: Final = msgspec.json.Encoder(enc_hook=codec.plain)
@@ -75,7 +76,7 @@ class Conversation:
                 work = self._played.step(message.action, message.timeout_s)
                 turn = await (self._channel.watching(work) if self._played.may_wait else work)
                 self._service.counts["steps"] += 1
-                return turn.frame()
+                return turn_frame(turn)
             return await self._answered(message)
         except SupportbenchError as error:
             refusal = refusal_of(error)
@@ -90,7 +91,7 @@ class Conversation:
         if isinstance(message, ResetMessage):
             turn = await self._played.reset(message.request)
             self._service.counts["resets"] += 1
-            return turn.frame()
+            return turn_frame(turn)
         if isinstance(message, StateMessage):
             return _encoder.encode({"type": "state", "data": codec.unstructure(await self._played.state())})
         if isinstance(message, McpMessage):

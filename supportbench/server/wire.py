@@ -9,56 +9,44 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
 
-import attrs
 import msgspec
 
 from supportbench import codec
 from supportbench.graders import OpenTask
-from supportbench.models import SupportQueueObservation
+from supportbench.models.fields import EMPTY
+from supportbench.turns import Turn
 
 _encoder: Final = msgspec.json.Encoder(enc_hook=codec.plain)
 
 
-@attrs.frozen(kw_only=True)
-class Turn:
-    """The answer to a reset or a step: the observation, and the open task that it shows a ticket of."""
+def turn_frame(turn: Turn, metadata: Mapping[str, Any] = EMPTY) -> bytes:
+    """Return the frame `{"type": "observation", …}`; as on OpenEnv's server, metadata stands in it only if any."""
+    outside = b',"metadata":' + _encoder.encode(metadata) if metadata else b""
+    return b'{"type":"observation","data":' + _answer(turn, metadata, outside) + b"}"
 
-    opened: OpenTask
-    observation: SupportQueueObservation
 
-    def frame(self, metadata: Mapping[str, Any] | None = None) -> bytes:
-        """Return the frame `{"type": "observation", …}`; as on OpenEnv's server, metadata stands in it only if any."""
-        return b'{"type":"observation","data":' + self._json(metadata, always=False) + b"}"
+def turn_body(turn: Turn, metadata: Mapping[str, Any] = EMPTY) -> bytes:
+    """Return the body of the HTTP answer, where `metadata` is null if there is none."""
+    return _answer(turn, metadata, b',"metadata":' + (_encoder.encode(metadata) if metadata else b"null"))
 
-    def body(self, metadata: Mapping[str, Any] | None = None) -> bytes:
-        """Return the body of the HTTP answer, where `metadata` is null if there is none."""
-        return self._json(metadata, always=True)
 
-    def _json(self, metadata: Mapping[str, Any] | None, *, always: bool) -> bytes:
-        seen = self.observation
-        head, tickets, tail = _fixed_parts(self.opened)
-        index = seen.current_index
-        ticket = tickets[index]
-        if ticket is None:
-            ticket = tickets[index] = _ticket_part(self.opened, index)
-        metadata = metadata or seen.metadata
-        told = _encoder.encode(metadata) if metadata else b"{}"
-        outside = b',"metadata":' + (told if metadata else b"null") if metadata or always else b""
-        changing = _encoder.encode(
-            {
-                "last_feedback": seen.last_feedback,
-                "cumulative_reward": seen.cumulative_reward,
-                "info": seen.info,
-            }
-        )
-        reward = b"null" if seen.reward is None else _encoder.encode(seen.reward)
-        done = b"true" if seen.done else b"false"
-        return b"".join(
-            (
-                *(b'{"observation":', head, ticket, tail, changing[1:-1], b',"metadata":', told),
-                *(b'},"reward":', reward, b',"done":', done, outside, b"}"),
-            )
-        )
+def _answer(turn: Turn, metadata: Mapping[str, Any], outside: bytes) -> bytes:
+    head, tickets, tail = _fixed_parts(turn.opened)
+    index = turn.index
+    ticket = tickets[index]
+    if ticket is None:
+        ticket = tickets[index] = _ticket_part(turn.opened, index)
+    changing = _encoder.encode(
+        {
+            "last_feedback": turn.last_feedback,
+            "cumulative_reward": turn.cumulative_reward,
+            "info": turn.info,
+            "metadata": metadata,
+        }
+    )
+    reward = b"null" if turn.reward is None else _encoder.encode(turn.reward)
+    done = b',"done":true' if turn.done else b',"done":false'
+    return b"".join((b'{"observation":', head, ticket, tail, changing[1:], b',"reward":', reward, done, outside, b"}"))
 
 
 @lru_cache(maxsize=256)
