@@ -251,7 +251,7 @@ def _settings(program: Program, asked: dict[str, Any]) -> ServerSettings:
 
 
 def _serve(program: Program, settings: ServerSettings) -> int:
-    """Serve until a signal comes and return the exit code; what that takes is imported late, so that --help is quick."""
+    """Serve until a signal comes and return the exit code; its modules are imported late, so that --help is quick."""
     from supportbench.cli.announcing import announce, warn
     from supportbench.server.asgi import open_served
     from supportbench.server.listening import listen

@@ -37,10 +37,12 @@ FAILED: Final = 3
 _KEEP_ALIVE_S: Final = 75
 """Longer than the minute after which common proxies and clients let go of an idle connection themselves."""
 
-_GOODBYE_S: Final = 0.5
-"""How long a client has, once it was told to go, to say goodbye itself."""
+_GOODBYE_S: Final = 0.4
+"""How long a client has, once it was told to go, to say goodbye itself; and a task, once it was cancelled."""
 
-_LAST_RESORT_S: Final = 2.0
+_LAST_RESORT_S: Final = 1.5
+"""How long after the drain timeout the process ends, whatever holds it."""
+
 LONGEST_S: Final = 365 * 86_400.0
 _TICK_S: Final = 0.02
 
@@ -65,7 +67,9 @@ def serve(
     on_started: Callable[[], None] = lambda: None,
     supervised: bool = False,
 ) -> int:
-    """Serve until a signal comes and return the exit code; `on_started` is called when requests are answered.
+    """Serve until a signal comes, close the sockets and return the exit code.
+
+    `on_started` is called when requests are answered.
 
     A supervised process takes every signal but the first for a copy of it, and ends when the process that started it
     is gone.
@@ -79,6 +83,9 @@ def serve(
             runner.run(server.serve(list(sockets)))
     except SystemExit:  # uvicorn's word for an application that did not start
         return server.start_failure()
+    finally:
+        for listener in sockets:
+            listener.close()
     return server.exit_code
 
 
@@ -104,8 +111,8 @@ class Lifespan(LifespanOn):
         scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}
         try:
             await self.config.loaded_app(scope, self.receive, self.send)
-        except BaseException as error:  # it is `failure`, whatever it is; uvicorn would log it and forget it
-            self.failure = error
+        except BaseException as error:  # whatever it is; uvicorn would log it and forget it
+            self.failure = _unwrapped(error)
             self.error_occurred = True
             if self.startup_event.is_set():
                 self.shutdown_failed = True
@@ -209,7 +216,7 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop accepting, finish what is under way, say goodbye, cut off what is left, end the application."""
         loop = asyncio.get_running_loop()
-        until = loop.time() + self._drain_timeout_s + _LAST_RESORT_S - _GOODBYE_S
+        until = loop.time() + self._drain_timeout_s + _LAST_RESORT_S - _GOODBYE_S / 2
         for listener in (*self.servers, *(sockets or ())):
             listener.close()
         logger.info("Ending: what is under way has %g s", self._drain_timeout_s)
@@ -268,6 +275,13 @@ class Server(uvicorn.Server):
         asyncio.get_running_loop().remove_reader(sentinel)
         logger.error("The process that started this one is gone")
         self.handle_exit(signal.SIGTERM, None)
+
+
+def _unwrapped(error: BaseException) -> BaseException:
+    """Return what stands alone in a group of exceptions, which frameworks put around it."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
 
 
 def _is_no_cancellation(record: logging.LogRecord) -> bool:

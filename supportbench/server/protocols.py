@@ -25,7 +25,7 @@ class HttpProtocol(HttpToolsProtocol):
     """HTTP/1.1 with limits: 431 for a large head, 408 for a slow request, an end for whoever does not read.
 
     `max_header` bounds request line and headers together, in bytes; a request is here whole within `request_timeout_s`
-    of its connection's or its own beginning; an answer that the peer does not read is given up after `write_timeout_s`.
+    of its connection's or its own beginning; an answer is given up when the peer read nothing for `write_timeout_s`.
     """
 
     max_header: ClassVar[int] = 64 * 1024
@@ -47,6 +47,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._head_too_large = False
         self._request_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
+        self._unsent = 0
 
     @property
     def in_flight(self) -> bool:
@@ -192,7 +193,15 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _give_up_later(self) -> None:
         if self._write_timer is None:
-            self._write_timer = self.loop.call_later(self.write_timeout_s, self.transport.abort)
+            self._unsent = self.transport.get_write_buffer_size()
+            self._write_timer = self.loop.call_later(self.write_timeout_s, self._give_up)
+
+    def _give_up(self) -> None:
+        self._write_timer = None
+        if self.transport.get_write_buffer_size() < self._unsent:
+            self._give_up_later()  # it reads, if slowly
+        else:
+            self.transport.abort()
 
     def _stop_request_timer(self) -> None:
         if self._request_timer is not None:

@@ -75,6 +75,9 @@ def _work(
         except SupportbenchError as error:
             tell.send(error.detail if isinstance(error, PluginCallError) else str(error))
             code = _REFUSED
+        finally:
+            for shared in sockets:
+                shared.close()
     sys.exit(code)
 
 
