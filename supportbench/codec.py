@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal, TypeVar, get_args, get_origin
 
 import attrs
@@ -18,13 +18,12 @@ import msgspec
 from cattrs import Converter
 from cattrs.cols import homogenous_tuple_structure_factory, is_mapping, mapping_structure_factory
 from cattrs.errors import (
-    AttributeValidationNote,
     BaseValidationError,
     ForbiddenExtraKeysError,
-    IterableValidationNote,
 )
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
+from supportbench.decode_faults import faults_of
 from supportbench.errors import DecodeError, Fault, did_you_mean
 from supportbench.models import ComponentGrade, Concept, Rubric, RubricComponent, SupportQueueAction, Ticket
 from supportbench.models.fields import FieldError, json_object
@@ -91,7 +90,7 @@ def structure(data: object, kind: type[T]) -> T:
     try:
         return _converter.structure(data, kind)
     except (BaseValidationError, ForbiddenExtraKeysError, ValueError, TypeError, KeyError) as error:
-        raise DecodeError(itertools.islice(_faults(error, ""), _MOST_FAULTS)) from None
+        raise DecodeError(itertools.islice(faults_of(error, _RENAMED), _MOST_FAULTS)) from None
     except RecursionError:
         raise DecodeError([Fault("", "nested too deeply")]) from None
 
@@ -263,47 +262,6 @@ def _new_converter() -> Converter:
     converter.register_unstructure_hook_factory(attrs.has, _class_to_dict)
     converter.register_unstructure_hook(Concept, lambda concept: list(concept.phrases))
     return converter
-
-
-# -- what went wrong, where ---------------------------------------------------------------------------------------
-
-
-def _faults(error: BaseException, path: str) -> Iterator[Fault]:
-    if isinstance(error, DecodeError):
-        for fault in error.faults:
-            yield Fault(_join(path, fault.path), fault.message)
-    elif isinstance(error, BaseValidationError):
-        keys = _RENAMED.get(getattr(error, "cl", object), {})
-        for inner in error.exceptions:
-            yield from _faults(inner, path + _place(inner, keys))
-    elif isinstance(error, ForbiddenExtraKeysError):
-        renamed = _RENAMED.get(error.cl, {})
-        known = [renamed.get(field.name, field.name) for field in attrs.fields(error.cl)] if error.cl else []
-        for key in sorted(map(str, error.extra_fields)):
-            yield Fault(_join(path, _shortened(key)), f"unknown key. {did_you_mean(key, known)}")
-    elif isinstance(error, FieldError):
-        yield Fault(_join(path, error.field), error.problem)
-    elif isinstance(error, KeyError):
-        yield Fault(path.removeprefix("."), "required, but missing")
-    else:
-        yield Fault(path.removeprefix("."), str(error) or type(error).__name__)
-
-
-def _place(error: BaseException, keys: Mapping[str, str]) -> str:
-    for note in getattr(error, "__notes__", ()):
-        if isinstance(note, AttributeValidationNote):
-            return f".{keys.get(note.name, note.name)}"
-        if isinstance(note, IterableValidationNote):
-            return f"[{note.index}]" if isinstance(note.index, int) else f".{_shortened(str(note.index))}"
-    return ""
-
-
-def _join(path: str, key: str) -> str:
-    return f"{path}{'' if key.startswith('[') or not key else '.'}{key}".removeprefix(".")
-
-
-def _shortened(key: str) -> str:
-    return key if len(key) <= 80 else f"{key[:77]}..."
 
 
 _converter: Final = _new_converter()
