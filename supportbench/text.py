@@ -12,9 +12,9 @@ from __future__ import annotations
 import re
 import string
 import unicodedata
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from itertools import chain
 from typing import Final, TypeVar
 
 import Stemmer
@@ -26,7 +26,6 @@ T = TypeVar("T")
 _WORD: Final = re.compile(r"[^\W_]+(?:'[^\W_]+)*(?:(?<=\d)[.,]\d[^\W_]*)*")
 _APOSTROPHES: Final = str.maketrans(dict.fromkeys("’‘ʼ＇`´′", "'"))
 
-_NOT_ONE: Final = "\x1f"  # the unit separator: a blank, so that no word of a text can hold it
 _CACHED_CHUNKS: Final = 1 << 16
 _LONGEST_CACHED_CHUNK: Final = 40
 
@@ -51,19 +50,18 @@ class _OfChunks(dict[str, T]):
         return known
 
 
-class _StemsOfChunks(_OfChunks[str]):
-    """From a run of characters between blanks to its stem; marked by `_NOT_ONE` if it has none, and between several."""
+class _StemsOfChunks(_OfChunks[tuple[str, ...]]):
+    """From a run of characters between blanks to its stems."""
 
     def __init__(self) -> None:
         super().__init__()
         self._stem = Stemmer.Stemmer("english", 0).stemWord
 
-    def __missing__(self, chunk: str) -> str:
+    def __missing__(self, chunk: str) -> tuple[str, ...]:
         word = chunk.strip(string.punctuation)
         if word.isascii() and word.isalnum():
-            return self.keep(chunk, self._stem(word.lower()))
-        stems = [self._stem(word) for word in _WORD.findall(_plain(chunk))]
-        return self.keep(chunk, _NOT_ONE.join(stems) or _NOT_ONE)
+            return self.keep(chunk, (self._stem(word.lower()),))
+        return self.keep(chunk, tuple([self._stem(word) for word in _WORD.findall(_plain(chunk))]))
 
 
 _stems_of: Final = _StemsOfChunks()
@@ -75,18 +73,19 @@ def fold(text: str) -> str:
     Case, Unicode form (NFKC), invisible characters, hyphens, quotes and punctuation make no difference; inflections of
     one word share a stem (Snowball's English stemmer, https://snowballstem.org/algorithms/english/stemmer.html).
     """
-    return _folded(text)[0]
+    return _folded(text)
 
 
-@lru_cache(maxsize=8)  # the components and checks of one grade read the same two texts
-def _folded(text: str) -> tuple[str, list[str]]:
-    """Return the folded text, and its stems in order."""
-    stems = list(map(_stems_of.__getitem__, text.split()))
-    folded = f" {' '.join(stems)} "
-    if _NOT_ONE in folded or not stems:
-        stems = folded.split()  # at that mark as well, which Python counts among the blanks
-        folded = f" {' '.join(stems)} " if stems else " "
-    return folded, stems
+# The components and checks of one grade read the same two texts.
+@lru_cache(maxsize=8)
+def _stems(text: str) -> list[str]:
+    return list(chain.from_iterable(map(_stems_of.__getitem__, text.split())))
+
+
+@lru_cache(maxsize=8)
+def _folded(text: str) -> str:
+    stems = _stems(text)
+    return f" {' '.join(stems)} " if stems else " "
 
 
 def contains_phrase(text: str, phrase: str) -> bool:
@@ -107,37 +106,44 @@ def find_phrase(text: str, phrase: str) -> Iterator[tuple[int, int]]:
             yield spans[first][1], spans[first + len(wanted) - 1][2]
 
 
+_NONE: Final[frozenset[int]] = frozenset()
+
+
 class PhraseGroups:
     """Groups of phrases, prepared once, to find which groups a text has any phrase of.
 
-    Cost of a look: the text's words once, then one set intersection; only phrases of which the telling word stands in
-    the text are looked at more closely.
+    Cost of a look: the text's words once, then one set intersection; only phrases whose longest word stands in the text
+    are looked at more closely.
     """
 
-    __slots__ = ("_phrases", "_triggers")
+    __slots__ = ("_longer", "_single", "_triggers")
 
     def __init__(self, groups: Iterable[Iterable[str]]) -> None:
-        folded = [(group, fold(phrase)) for group, phrases in enumerate(groups) for phrase in phrases]
-        frequency = Counter(stem for _, phrase in folded for stem in phrase.split())
-        phrases: dict[str, list[tuple[int, str]]] = {}
-        for group, phrase in folded:
-            stems = phrase.split()
-            if stems:
-                # The word that tells most: it wakes the fewest phrases, and long words are rarer than short ones.
-                trigger = min(stems, key=lambda stem: (frequency[stem], -len(stem)))
-                # Once its trigger stands in a text, nothing remains to be looked for of a phrase of one word.
-                phrases.setdefault(trigger, []).append((group, phrase if len(stems) > 1 else ""))
-        self._phrases = phrases
-        self._triggers = frozenset(phrases)
+        self._single: dict[str, list[int]] = {}
+        self._longer: dict[str, list[tuple[int, str]]] = {}
+        for group, phrases in enumerate(groups):
+            for phrase in phrases:
+                stems = fold(phrase).split()
+                if len(stems) == 1:
+                    self._single.setdefault(stems[0], []).append(group)
+                elif stems:
+                    self._longer.setdefault(max(stems, key=len), []).append((group, fold(phrase)))
+        self._triggers = frozenset((*self._single, *self._longer))
 
     def found_in(self, text: str) -> frozenset[int]:
         """Return the places (from 0) of the groups of which the text contains a phrase."""
-        folded, stems = _folded(text)
-        found: set[int] = set()
-        for trigger in self._triggers.intersection(stems):
-            for group, phrase in self._phrases[trigger]:
-                if group not in found and phrase in folded:
-                    found.add(group)
+        woken = self._triggers.intersection(_stems(text))
+        if not woken:
+            return _NONE
+        found: list[int] = []
+        folded = ""
+        for trigger in woken:
+            if trigger in self._single:
+                found += self._single[trigger]
+            for group, phrase in self._longer.get(trigger, ()):
+                folded = folded or fold(text)  # put together only when it is needed
+                if phrase in folded:
+                    found.append(group)
         return frozenset(found)
 
 
@@ -161,7 +167,7 @@ class _WordsOfChunks(_OfChunks[tuple[tuple[str, int, int], ...]]):
     """From a run of characters between blanks to its words, as `word_spans` has them."""
 
     def __missing__(self, chunk: str) -> tuple[tuple[str, int, int], ...]:
-        stems = _stems_of[chunk].split()
+        stems = _stems_of[chunk]
         if chunk.isascii():
             places = [match.span() for match in _WORD.finditer(_plain(chunk))]
         else:

@@ -11,6 +11,7 @@ from frozendict import frozendict
 from supportbench import ComponentScore, Concept, PhraseGroups, Submission
 
 _MOST_KEPT_SCORES = 256  # all that eight concepts can come to
+_NOT_EXPECTED = ComponentScore(score=None, note="does not apply: the answer key has no concepts")
 
 
 class ConceptCoverage:
@@ -44,7 +45,7 @@ class ConceptCoverage:
         else:
             text, concepts = action.response, key.response_concepts
         if not concepts:
-            return ComponentScore(score=None, note="does not apply: the answer key has no concepts")
+            return _NOT_EXPECTED
         return _expected(concepts).score_of(text)
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from supportbench import ComponentScore, Submission
 
+# One object for each answer: what a score comes to in a grade is worked out once for each.
 _FULL = ComponentScore(score=1.0)
+_ONE_STEP_OFF = ComponentScore(score=0.5, note="one step off")
 _NONE = ComponentScore(score=0.0)
 _NOT_EXPECTED = ComponentScore(score=None, note="does not apply: the answer key expects none")
 
@@ -26,7 +29,7 @@ class PriorityMatch:
             return _FULL
         order = submission.task.taxonomy.priorities
         steps = abs(order.index(given) - order.index(expected))
-        return ComponentScore(score=0.5, note="one step off") if steps == 1 else _NONE
+        return _ONE_STEP_OFF if steps == 1 else _NONE
 
 
 class QueueMatch:
@@ -59,4 +62,9 @@ def _matched(given: str, expected: str | None, alternatives: Mapping[str, float]
     if given == expected:
         return _FULL
     credit = alternatives.get(given)
-    return _NONE if credit is None else ComponentScore(score=credit, note="an accepted alternative")
+    return _NONE if credit is None else _accepted(credit)
+
+
+@lru_cache(maxsize=256, typed=True)
+def _accepted(credit: float) -> ComponentScore:
+    return ComponentScore(score=credit, note="an accepted alternative")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, Literal
 
 import attrs
@@ -40,6 +41,25 @@ class ComponentScore:
     usage: Usage | None = field(default=None, validator=optional(instance_of(Usage)))
     details: Mapping[str, Any] = field(default=fields.EMPTY, converter=fields.json_object)
 
+    @cached_property
+    def weighed(self) -> dict[float, ComponentGrade]:
+        """What this answer came to in earlier grades, by its weight there: most components give a few again and again.
+
+        For the Grader, which adds to it by `weigh`.
+        """
+        return {}
+
+    def weigh(self, weight: float) -> ComponentGrade:
+        """Return the part that this answer has in a grade where it weighs so much."""
+        grade = self.weighed[weight] = ComponentGrade(
+            score=self.score,
+            weight=weight,
+            contribution=0.0 if self.score is None else weight * self.score,
+            note=self.note or ("does not apply" if self.score is None else ""),
+            details=self.details,
+        )
+        return grade
+
 
 @attrs.frozen(kw_only=True)
 class SafetyFinding:
@@ -72,8 +92,13 @@ class ComponentGrade:
     note: str = ""
     details: Mapping[str, Any] = field(default=fields.EMPTY, converter=fields.json_object)
 
+    @cached_property
+    def numbers(self) -> fields.FrozenJson:
+        """What any agent may see of it."""
+        return fields.FrozenJson(score=self.score, weight=self.weight, contribution=self.contribution)
 
-@attrs.frozen(kw_only=True)
+
+@attrs.frozen(kw_only=True, slots=False)  # one is made for each action, in a third less time than with slots
 class Grade:
     """All scores and findings of one action, and the reward in [0, 1] that they come to."""
 
