@@ -13,6 +13,16 @@ SupportbenchError
 │   └── EpisodeBusyError     step or reset: another call of this episode is under way
 ├── RunError                 an evaluation cannot start, or cannot be written
 ├── StoreError               the sessions' store cannot be reached, or holds something else than sessions
+├── ClientError              a client did not get from a server what it asked for
+│   ├── ServerConnectionError   there is no connection to the server, or no more
+│   ├── ServerTimeoutError      the server did not answer in time; the connection is still there
+│   ├── UnexpectedAnswerError   what answers is no supportbench server, or none that this client understands
+│   ├── ContainerError          docker could not start or stop a server's container
+│   └── ServerError             the server refused a request; its `code` says why
+│       ├── RefusedMessageError    VALIDATION_ERROR, INVALID_JSON, UNKNOWN_TYPE: send something else
+│       ├── ExecutionError         EXECUTION_ERROR: not as the episode stands, or a grader is at fault
+│       ├── CapacityReachedError   CAPACITY_REACHED: try again later
+│       └── SessionError           SESSION_ERROR, FACTORY_ERROR: there is no such session; connect anew
 └── PluginError              somebody's plugin is at fault; the message says whose
     ├── PluginLoadError      one or more plugins did not load
     └── PluginCallError      a plugin raised while it was at work
@@ -105,6 +115,57 @@ class RunError(SupportbenchError):
 
 class StoreError(SupportbenchError):
     """The sessions' store cannot be reached, or holds something else than sessions."""
+
+
+class ClientError(SupportbenchError):
+    """A client did not get from a server what it asked for."""
+
+
+class ServerConnectionError(ClientError):
+    """There is no connection to the server, or no more; an episode that was played over it is lost."""
+
+
+class ServerTimeoutError(ClientError):
+    """The server did not answer in time. The connection is still there, and what was asked may yet be done."""
+
+
+class UnexpectedAnswerError(ClientError):
+    """What answers is no supportbench server, or none that this client understands; the message says what is odd."""
+
+
+class ContainerError(ClientError):
+    """Docker is not there, or could not start or stop a server's container; the message has its last words."""
+
+
+class ServerError(ClientError):
+    """The server refused a request: `said` is its own message, `code` OpenEnv's word for the reason.
+
+    After all codes but `CAPACITY_REACHED`, `FACTORY_ERROR` and `SESSION_ERROR` the connection and its episode go on.
+    """
+
+    def __init__(self, code: str, said: str) -> None:
+        super().__init__(f"{said} (code: {code})" if said else f"The server gives no reason (code: {code})")
+        self.code = code
+        self.said = said
+
+    def __reduce__(self) -> tuple[type[ServerError], tuple[str, str]]:
+        return type(self), (self.code, self.said)
+
+
+class RefusedMessageError(ServerError):
+    """The request itself is wrong, and would be refused again; the episode stands where it stood."""
+
+
+class ExecutionError(ServerError):
+    """The server could not do it as the episode stands, or a grader is at fault; the episode stands where it stood."""
+
+
+class CapacityReachedError(ServerError):
+    """The server has no room for one more session: try again later."""
+
+
+class SessionError(ServerError):
+    """The server has no such session, or could not make one; a new connection begins a new one."""
 
 
 class PluginError(SupportbenchError):
