@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, Self, get_args
 
 import attrs
 from attrs import field
-from attrs.validators import ge, gt, in_
+from attrs.validators import ge, gt, in_, le
 
 from supportbench.errors import SettingsError, did_you_mean
 
@@ -28,6 +28,7 @@ DEFAULT_AGENT: Final = "heuristic"
 _PREFIX: Final = "SUPPORTBENCH_"
 _MODE_VARIABLE: Final = "OPENENV_MODE"
 _MIB: Final = 1 << 20
+_YEAR_S: Final = 365 * 86_400
 
 
 def split_names(text: str) -> tuple[str, ...]:
@@ -56,7 +57,8 @@ def _setting(default: Any, read: Callable[[str], Any] = str, *, variable: str = 
     return field(default=default, metadata={"read": read, "variable": variable}, **options)
 
 
-def _variable_of(attribute: attrs.Attribute[Any]) -> str:
+def variable_of(attribute: attrs.Attribute[Any]) -> str:
+    """Return the environment variable that a field of the settings is read from."""
     return attribute.metadata["variable"] or f"{_PREFIX}{attribute.name.upper()}"
 
 
@@ -80,7 +82,7 @@ class Settings:
         _refuse_misspelt(environ)
         given: dict[str, Any] = {}
         for attribute in attrs.fields(cls):
-            variable = _variable_of(attribute)
+            variable = variable_of(attribute)
             text = environ.get(variable, "")
             if not text.strip():
                 continue
@@ -95,7 +97,7 @@ class Settings:
     def to_environ(self) -> dict[str, str]:
         """Return the variables that `from_environ` reads as these settings: for worker processes."""
         return {
-            _variable_of(attribute): _as_text(value)
+            variable_of(attribute): _as_text(value)
             for attribute in attrs.fields(type(self))
             if (value := getattr(self, attribute.name)) != attribute.default
         }
@@ -123,15 +125,17 @@ class ServerSettings(Settings):
     """
 
     host: str = _setting("127.0.0.1")
-    port: int = _setting(8000, int, validator=[ge(0), attrs.validators.le(65_535)])
+    port: int = _setting(8000, int, validator=[ge(0), le(65_535)])
     workers: int = _setting(1, int, validator=ge(1))
     mode: Mode = _setting("simulation", _one_of(Mode), variable=_MODE_VARIABLE, validator=in_(get_args(Mode)))
     tokens: tuple[str, ...] = _setting((), split_names, variable=f"{_PREFIX}TOKEN", repr=False, validator=_tokens)
     max_sessions: int = _setting(10_000, int, validator=ge(1))
-    session_timeout_s: float = _setting(1800.0, float, variable=f"{_PREFIX}SESSION_TIMEOUT", validator=gt(0))
-    step_timeout_s: float = _setting(300.0, float, variable=f"{_PREFIX}STEP_TIMEOUT", validator=gt(0))
-    drain_timeout_s: float = _setting(10.0, float, variable=f"{_PREFIX}DRAIN_TIMEOUT", validator=ge(0))
-    ping_interval_s: float = _setting(20.0, float, variable=f"{_PREFIX}PING_INTERVAL", validator=gt(0))
+    session_timeout_s: float = _setting(
+        1800.0, float, variable=f"{_PREFIX}SESSION_TIMEOUT", validator=[gt(0), le(_YEAR_S)]
+    )
+    step_timeout_s: float = _setting(300.0, float, variable=f"{_PREFIX}STEP_TIMEOUT", validator=[gt(0), le(_YEAR_S)])
+    drain_timeout_s: float = _setting(10.0, float, variable=f"{_PREFIX}DRAIN_TIMEOUT", validator=[ge(0), le(_YEAR_S)])
+    ping_interval_s: float = _setting(20.0, float, variable=f"{_PREFIX}PING_INTERVAL", validator=[gt(0), le(_YEAR_S)])
     store: str = _setting("memory", repr=False)  # its URL may hold a password
     default_session: bool = _setting(True, _flag)
     record: str | None = _setting(None)
@@ -147,7 +151,7 @@ class ServerSettings(Settings):
 
 
 def _refuse_misspelt(environ: Mapping[str, str]) -> None:
-    known = {_variable_of(attribute) for attribute in attrs.fields(ServerSettings)}
+    known = {variable_of(attribute) for attribute in attrs.fields(ServerSettings)}
     bare = {variable.removeprefix(_PREFIX) for variable in known}
     for variable in environ:
         if not variable.startswith(_PREFIX) or variable in known:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import attrs
 import pytest
 
 from supportbench import Settings, SettingsError
+from supportbench.settings import ServerSettings
 
 
 def test_nothing_set_is_the_default() -> None:
@@ -56,3 +60,74 @@ def test_a_plugins_own_variable_is_not_a_misspelt_setting(name: str) -> None:
 
 def test_another_programs_variables_are_none_of_our_business() -> None:
     assert Settings.from_environ({"SUPPORTBENCHMARK": "1", "PROVIDER": "x"}) == Settings()
+
+
+class TestAServer:
+    def test_every_setting_survives_the_way_through_the_environment(self) -> None:
+        changed: dict[str, Any] = {
+            "provider": "bakery",
+            "rubric": "exact",
+            "feedback": "none",
+            "block": ("a", "b"),
+            "host": "::1",
+            "port": 0,
+            "workers": 3,
+            "mode": "production",
+            "tokens": ("first-token", "second-token"),
+            "max_sessions": 5,
+            "session_timeout_s": 1.5,
+            "step_timeout_s": 2.5,
+            "drain_timeout_s": 0.0,
+            "ping_interval_s": 0.1,
+            "store": "redis://:secret@host/1",
+            "default_session": False,
+            "record": "kept",
+            "max_body": 2048,
+            "max_frame": 4096,
+            "max_header": 1024,
+            "connection_limit": 0,
+            "message_limit": 0.5,
+            "allowed_hosts": ("a.example", "b.example"),
+            "allowed_origins": ("https://a.example",),
+            "log_level": "debug",
+            "log_format": "json",
+            "agent": "random",
+        }
+        settings = ServerSettings(**changed)
+        assert changed.keys() == {field.name for field in attrs.fields(ServerSettings)}
+        assert ServerSettings.from_environ(settings.to_environ()) == settings
+
+    def test_what_is_not_set_is_not_handed_on(self) -> None:
+        assert ServerSettings().to_environ() == {}
+
+    @pytest.mark.parametrize(
+        ("variable", "value", "problem"),
+        [
+            ("SUPPORTBENCH_PORT", "http", "invalid literal"),
+            ("SUPPORTBENCH_PORT", "65536", "must be <= 65535"),
+            ("SUPPORTBENCH_PORT", "-1", "must be >= 0"),
+            ("SUPPORTBENCH_WORKERS", "0", "must be >= 1"),
+            ("SUPPORTBENCH_SESSION_TIMEOUT", "0", "must be > 0"),
+            ("SUPPORTBENCH_SESSION_TIMEOUT", "nan", "must be > 0"),
+            ("SUPPORTBENCH_STEP_TIMEOUT", "inf", "must be <= 31536000"),
+            ("SUPPORTBENCH_DEFAULT_SESSION", "maybe", "must be true or false"),
+            ("OPENENV_MODE", "simulations", "Did you mean 'simulation'"),
+            ("SUPPORTBENCH_LOG_LEVEL", "loud", "Known: 'debug'"),
+        ],
+    )
+    def test_an_impossible_value_is_refused_with_the_variable_and_what_is_allowed(
+        self, variable: str, value: str, problem: str
+    ) -> None:
+        with pytest.raises(SettingsError, match=f"^{variable} is '{value}'.*{problem}"):
+            ServerSettings.from_environ({variable: value})
+
+    @pytest.mark.parametrize("token", ["short", "with a blank", "nön-ascii-token"])
+    def test_a_poor_token_is_refused_and_never_shown(self, token: str) -> None:
+        with pytest.raises(SettingsError, match=r"^SUPPORTBENCH_TOKEN is refused") as refused:
+            ServerSettings.from_environ({"SUPPORTBENCH_TOKEN": f"a-good-token,{token}"})
+        assert token not in str(refused.value)
+
+    def test_secrets_are_not_in_the_repr(self) -> None:
+        text = repr(ServerSettings(tokens=("a-good-token",), store="redis://:secret@host"))
+        assert "a-good-token" not in text
+        assert "secret" not in text

@@ -24,7 +24,7 @@ from supportbench.codec import _RENAMED
 from supportbench.evaluation.results import PluginCard, Results, TaskResult
 from supportbench.evaluation.run import RunManifest, TaskManifest
 from supportbench.rubrics import bind
-from supportbench.settings import Settings
+from supportbench.settings import ServerSettings, Settings, variable_of
 from supportbench.task_files import _TicketLine
 from supportbench_agents.openai_parameters import OpenAIOptions
 from tests.meta.snippets import DOCS, README, ROOT
@@ -175,13 +175,22 @@ def test_a_table_has_every_key_of_the_file_and_its_default(page: str, heading: s
 
 
 def test_every_setting_is_described_with_its_default() -> None:
-    (rows,) = _tables_of(DOCS / "reference" / "settings.md").values()
-    described = {row[0].strip("`"): row[1].strip("`") for row in rows[1:]}
+    tables = _tables_of(DOCS / "reference" / "settings.md")
+    own = {field.name for field in attrs.fields(Settings)}
+    described = {
+        (heading, row[0].strip("`")): row[1].strip("`") for heading, rows in tables.items() for row in rows[1:]
+    }
     defaults = {
-        f"SUPPORTBENCH_{name.upper()}": "" if default in (None, ()) else str(default)
-        for name, default in attrs.asdict(Settings()).items()
+        ("Every command" if field.name in own else "The server", variable_of(field)): _as_written(field.default)
+        for field in attrs.fields(ServerSettings)
     }
     assert described == defaults
+
+
+def _as_written(default: object) -> str:
+    if default in (None, ()):
+        return ""
+    return str(default).lower() if isinstance(default, bool) else str(default).removesuffix(".0")
 
 
 @pytest.mark.parametrize(
