@@ -258,7 +258,7 @@ def _serve(program: Program, settings: ServerSettings) -> int:
 
     registry = load_registry(program.environ, settings.block).check()
     registry.providers.entry(settings.provider)
-    sockets = listen(settings.host, settings.port)
+    sockets = listen(settings.host, settings.port, shared=settings.workers > 1)
     try:
         warn(settings, sockets)
         on_started = partial(announce, settings, registry, sockets)

@@ -6,22 +6,26 @@ import errno
 import ipaddress
 import os
 import socket
+import sys
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from supportbench.errors import SettingsError
 
 BACKLOG: Final = 4096
 """Connections that wait to be accepted; the system's own limit (`net.core.somaxconn`) may be lower."""
 
+_BALANCES: Final = sys.platform == "linux"
+"""Whether the system deals connections out evenly among sockets that listen at the same port (SO_REUSEPORT)."""
+
 _EVERY_IPV4: Final = "0.0.0.0"  # noqa: S104 - compared with, not bound
 _EVERY_IPV6: Final = "::"
 
 
-def listen(host: str, port: int) -> list[socket.socket]:
+def listen(host: str, port: int, *, shared: bool = False) -> list[socket.socket]:
     """Return sockets that listen at every address of `host`, all at the same port; a port of 0 takes a free one.
 
-    `::` stands for IPv4's addresses too, where the system has both.
+    `::` stands for IPv4's addresses too, where the system has both. `shared` ones allow for `listen_beside`.
 
     Raises:
         SettingsError: the host is none of this machine's, or the port cannot be had.
@@ -29,10 +33,17 @@ def listen(host: str, port: int) -> list[socket.socket]:
     sockets: list[socket.socket] = []
     try:
         for family, address in _addresses(host, port):
-            bound = _bound(family, (address[0], port, *address[2:]), dual=host == _EVERY_IPV6)
+            place = (address[0], port, *address[2:])
+            bound = _listening(family, place, dual=host == _EVERY_IPV6)
+            if bound is None:
+                continue
+            port = bound.getsockname()[1]
+            if shared and _BALANCES:  # nobody else listens here, as the first one found out; it would not let others in
+                place = bound.getsockname()
+                bound.close()
+                bound = _listening(family, place, dual=host == _EVERY_IPV6, shared=True)
             if bound is not None:
                 sockets.append(bound)
-                port = bound.getsockname()[1]
     except OSError as error:
         for bound in sockets:
             bound.close()
@@ -40,6 +51,14 @@ def listen(host: str, port: int) -> list[socket.socket]:
     if not sockets:
         raise SettingsError(_told(errno.EADDRNOTAVAIL, host, port))
     return sockets
+
+
+def listen_beside(sockets: Iterable[socket.socket]) -> list[socket.socket]:
+    """Return further sockets for the places of these shared ones, among which the system deals connections out.
+
+    Where it does not do so they are copies: whoever is quicker gets the connection.
+    """
+    return [_beside(bound) if _BALANCES else bound.dup() for bound in sockets]
 
 
 def url_of(sockets: Sequence[socket.socket], host: str) -> str:
@@ -53,7 +72,7 @@ def is_loopback(sockets: Iterable[socket.socket]) -> bool:
     return all(ipaddress.ip_address(bound.getsockname()[0].partition("%")[0]).is_loopback for bound in sockets)
 
 
-def _addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, tuple[str, int, int, int]]]:
+def _addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, tuple[Any, ...]]]:
     try:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (socket.gaierror, UnicodeError) as error:
@@ -61,13 +80,15 @@ def _addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, tuple[s
             f"There is no host {host[:80]!r} ({error}). --host takes a name or an address of this machine: "
             "127.0.0.1, the default, for this machine alone; 0.0.0.0 for everybody."
         ) from error
-    addresses = {(family, address): None for family, _, _, _, address in found}
+    addresses = dict.fromkeys((family, address) for family, _, _, _, address in found)
     # IPv4 first: where a free port is asked for, it is the family that is always there.
-    return sorted(addresses, key=lambda place: place[0] != socket.AF_INET)  # type: ignore[arg-type]
+    return sorted(addresses, key=lambda place: place[0] != socket.AF_INET)
 
 
-def _bound(family: socket.AddressFamily, address: tuple[str, int, int, int], *, dual: bool) -> socket.socket | None:
-    """Return a bound socket, None where the system does not have that family (an IPv6 switched off, say)."""
+def _listening(
+    family: socket.AddressFamily, place: tuple[Any, ...], *, dual: bool, shared: bool = False
+) -> socket.socket | None:
+    """Return a socket that listens, None where the system does not have that family (an IPv6 switched off, say)."""
     try:
         bound = socket.socket(family, socket.SOCK_STREAM)
     except OSError as error:
@@ -76,9 +97,11 @@ def _bound(family: socket.AddressFamily, address: tuple[str, int, int, int], *, 
         raise
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if dual else 1)
-        bound.bind(address if family == socket.AF_INET6 else address[:2])
+        bound.bind(place)
         bound.listen(BACKLOG)
     except OSError as error:
         bound.close()
@@ -86,6 +109,13 @@ def _bound(family: socket.AddressFamily, address: tuple[str, int, int, int], *, 
             return None
         raise
     return bound
+
+
+def _beside(bound: socket.socket) -> socket.socket:
+    dual = bound.family == socket.AF_INET6 and not bound.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
+    another = _listening(bound.family, bound.getsockname(), dual=dual, shared=True)
+    assert another is not None  # noqa: S101 - it is a place that was had already
+    return another
 
 
 def _told(code: int, host: str, port: int) -> str:

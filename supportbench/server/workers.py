@@ -1,6 +1,7 @@
 """Several server processes behind one port: started, replaced when they die, ended together.
 
-The sockets are bound once and shared. What a worker serves reaches it through a pipe, so no token is on a command line.
+The supervisor holds all sockets, one set a worker: a dead worker's connections wait for the one that takes its place.
+What a worker serves reaches it through a pipe, so that no token is on a command line.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any, Final
 import attrs
 
 from supportbench.errors import PluginCallError, SupportbenchError
+from supportbench.server.listening import listen_beside
 from supportbench.server.logs import configure_logging
 from supportbench.server.process import LONGEST_S, Served, serve
 from supportbench.settings import ServerSettings
@@ -39,6 +41,7 @@ _LONGEST_PAUSE_S: Final = 30.0
 
 @attrs.define(eq=False)
 class _Worker:
+    number: int
     process: BaseProcess
     told: Connection
     started_at: float
@@ -52,10 +55,11 @@ def serve_with_workers(
     *,
     on_started: Callable[[], None] = lambda: None,
 ) -> int:
-    """Serve with `settings.workers` processes until a signal comes and return the exit code.
+    """Serve with `settings.workers` processes until a signal comes, close the sockets and return the exit code.
 
-    Each worker calls `make`, which must be picklable, and serves as `process.serve` does. The first starts alone, so
-    that what is wrong with all of them is told once; `on_started` is called when all answer requests.
+    The sockets are shared ones (see `listen`). Each worker calls `make`, which must be picklable, and serves as
+    `process.serve` does. The first starts alone, so that what is wrong with all of them is told once; `on_started` is
+    called when all answer requests.
 
     Raises:
         SupportbenchError: a worker refused to start.
@@ -92,7 +96,7 @@ class _Supervisor:
         self._context = multiprocessing.get_context("spawn")
         self._make = make
         self._settings = settings
-        self._sockets = sockets
+        self._sockets = [list(sockets), *(listen_beside(sockets) for _ in range(1, settings.workers))]
         self._on_started = on_started
         self._workers: list[_Worker] = []
         self._started = False
@@ -115,6 +119,7 @@ class _Supervisor:
                         self._end()
                     self._look_after()
             finally:
+                self._close_sockets()
                 for worker in self._workers:
                     worker.process.kill()
                     worker.process.join()
@@ -142,11 +147,13 @@ class _Supervisor:
 
     def _fill_up(self) -> None:
         while len(self._workers) < self._wanted() and time.monotonic() >= self._start_at:
+            number = min(set(range(self._settings.workers)) - {worker.number for worker in self._workers})
             told, tell = self._context.Pipe(duplex=False)
-            process = self._context.Process(target=_work, args=(self._make, self._settings, self._sockets, tell))
+            task = (self._make, self._settings, self._sockets[number], tell)
+            process = self._context.Process(target=_work, args=task)
             process.start()
             tell.close()
-            self._workers.append(_Worker(process=process, told=told, started_at=time.monotonic()))
+            self._workers.append(_Worker(number, process, told, started_at=time.monotonic()))
 
     def _look_after(self) -> None:
         for worker in tuple(self._workers):
@@ -200,10 +207,14 @@ class _Supervisor:
     def _end(self) -> None:
         """Let every worker drain; new connections are refused from here on."""
         self._kill_at = time.monotonic() + min(self._settings.drain_timeout_s, LONGEST_S) + _GRACE_S
-        for shared in self._sockets:
-            shared.close()
+        self._close_sockets()
         for worker in self._workers:
             worker.process.terminate()
+
+    def _close_sockets(self) -> None:
+        for own in self._sockets:
+            for listener in own:
+                listener.close()
 
 
 @contextmanager

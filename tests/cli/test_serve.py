@@ -28,6 +28,7 @@ from tests.cli.command import supportbench
 from tests.server.processes import ServerProcess, answer_from, serving
 
 TOKEN = "correct-horse-battery"  # noqa: S105 - of these tests alone
+APP = ("-m", "tests.server.apps")
 RESET = '{"type": "reset", "data": {}}'
 
 
@@ -187,10 +188,12 @@ def test_two_workers_serve_what_one_does_with_the_same_token(tmp_path: Path) -> 
 # -- what cannot start --------------------------------------------------------------------------------------------
 
 
-def test_a_port_in_use_is_told_in_one_line_with_the_next_move(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = str(taken.getsockname()[1])
-        done = supportbench("serve", "--port", port, cwd=tmp_path)
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_port_in_use_is_told_in_one_line_with_the_next_move(tmp_path: Path, workers: str) -> None:
+    environ = {"SUPPORTBENCH_STORE": "memory", "SUPPORTBENCH_WORKERS": workers}
+    with serving(*APP, environ={**environ, "SUPPORTBENCH_PORT": "0"}) as other:
+        port = str(other.address[1])
+        done = supportbench("serve", "--port", port, cwd=tmp_path, environ=environ)
     assert done.returncode == 2
     assert done.stderr == (
         f"Error: Port {port} of 127.0.0.1 is in use. Stop what uses it, or take another: --port 0 finds a free one.\n"

@@ -163,7 +163,7 @@ def main() -> None:
     """Serve until a signal comes."""
     settings = ServerSettings.from_environ(os.environ)
     configure_logging(settings.log_level, settings.log_format, secrets=settings.tokens)
-    sockets = listen(settings.host, settings.port)
+    sockets = listen(settings.host, settings.port, shared=settings.workers > 1)
     run = serve if settings.workers == 1 else serve_with_workers
     made: Any = make(os.environ) if settings.workers == 1 else partial(make, dict(os.environ))
     try:

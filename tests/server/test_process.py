@@ -260,6 +260,18 @@ def test_a_signal_to_the_whole_group_drains_as_one_to_the_parent_does() -> None:
         assert server.wait() == 0
 
 
+def test_connections_are_dealt_out_to_all_workers() -> None:
+    with app(workers=2) as server, contextlib.ExitStack() as stack:
+        for _ in range(64):
+            stack.enter_context(socket_to(server))
+        counts: dict[int, int] = {}
+        while len(counts) < 2:
+            facts = facts_of(server)
+            counts[facts["pid"]] = facts["open"]
+        assert sum(counts.values()) == 64
+        assert min(counts.values()) >= 8
+
+
 def test_a_worker_that_dies_is_replaced() -> None:
     with app(workers=2) as server:
         first = pids_of(server, 2)
