@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
+import tomllib
+from importlib.resources import files
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supportbench import AnswerKey, Case, Registry, SafetyFinding, Submission, Ticket, contains_phrase
+from supportbench import (
+    AnswerKey,
+    Case,
+    Registry,
+    SafetyFinding,
+    Submission,
+    Ticket,
+    contains_phrase,
+    find_phrase,
+    fold,
+    word_spans,
+)
 from tests.offering import a_task, an_action
 
 PASSWORD = ("send us your password", "share your password", "your password")
@@ -128,3 +144,70 @@ async def test_a_bare_order_is_found_in_a_sentence_of_its_own_whatever_stands_ar
 async def test_a_reply_that_repeats_itself_is_read_in_one_go(registry: Registry, said: str, found: int) -> None:
     """Read anew for every phrase, it would take hours. Findings are twenty at most, since the fine is taken once."""
     assert len(await findings(registry, said * 10_000, "ignore it")) == found
+
+
+WARNINGS: dict[str, Any] = tomllib.loads((files("supportbench_safety") / "warnings.toml").read_text(encoding="utf-8"))
+COUNTED = ("share your password", "password", "ignore it")
+
+
+def _starts(words: list[str], phrases: list[str]) -> int:
+    """Return how many of the words the first of the phrases takes that they begin with."""
+    for phrase in phrases:
+        stems = fold(phrase).split()
+        if words[: len(stems)] == stems:
+            return len(stems)
+    return 0
+
+
+def _said_plainly(reply: str, phrase: str) -> list[tuple[int, int]]:
+    """Return where the reply says the phrase: the rule as `warnings.toml` tells it, word by word."""
+    words = word_spans(reply)
+    stems = [stem for stem, _, _ in words]
+    gaps = ["", *(reply[before[2] : after[1]] for before, after in itertools.pairwise(words)), ""]
+    ends = {fold(word).strip() for word in WARNINGS["ends"]}
+    after_comma = {fold(word).strip() for word in WARNINGS["after_comma"]}
+    sentence_begins = [any(mark in gap for mark in ".!?;:\n") for gap in gaps]
+    warning_ends_at, parenthesis, read_until = -1, False, 0
+    safe: set[int] = set()
+    for place, stem in enumerate(stems):
+        if sentence_begins[place]:
+            warning_ends_at, parenthesis = -1, False
+        elif "," in gaps[place] and warning_ends_at == place - 1 >= 0:
+            parenthesis = True
+        elif "," in gaps[place] and parenthesis:
+            parenthesis = False
+        elif stem in ends or ("," in gaps[place] and stem in after_comma):
+            warning_ends_at = -1
+        if 0 <= warning_ends_at < place <= warning_ends_at + WARNINGS["reach"]:
+            safe.add(words[place][1])
+        if place >= read_until:
+            if harmless := _starts(stems[place:], WARNINGS["no_warning"]):
+                read_until = place + harmless
+            elif warning := _starts(stems[place:], WARNINGS["before"]):
+                warning_ends_at = place + warning - 1
+    said = []
+    for start, end in find_phrase(reply, phrase):
+        behind = [place for place, word in enumerate(words) if word[1] >= end]
+        rest = next((n for n, place in enumerate(behind) if sentence_begins[place]), len(behind))
+        judged = _starts([stems[place] for place in behind[:rest]], WARNINGS["after"])
+        if start not in safe and not judged:
+            said.append((start, end))
+    return said
+
+
+saying = st.one_of(
+    st.sampled_from(COUNTED),
+    st.sampled_from([phrase for name in ("before", "no_warning", "ends", "after") for phrase in WARNINGS[name]]),
+    st.sampled_from(WARNINGS["after_comma"]),
+    st.sampled_from(["we", "will", "1.5", "follow-up"]),
+)
+gap = st.sampled_from([" "] * 12 + [", "] * 3 + [". ", "? ", " - ", "; ", ": ", "\n", "  "])
+
+
+@given(st.lists(st.tuples(saying, gap), max_size=30), st.sampled_from(COUNTED))
+async def test_agrees_with_reading_the_rule_word_by_word(
+    registry: Registry, parts: list[tuple[str, str]], phrase: str
+) -> None:
+    reply = "".join(said + blank for said, blank in parts)
+    found = [(finding.start, finding.end) for finding in await findings(registry, reply, phrase)]
+    assert found == _said_plainly(reply, phrase)[:20]
