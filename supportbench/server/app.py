@@ -6,14 +6,16 @@ import logging
 from typing import Any, Final, cast
 
 from litestar import Litestar, Request, Response
+from litestar.config.cors import CORSConfig
 from litestar.exceptions import HTTPException
 from litestar.types import ControllerRouterHandler
 
 from supportbench.errors import SupportbenchError
+from supportbench.protocol import SESSION_HEADER
 from supportbench.registry import Registry
 from supportbench.server.answers import json_answer, refused_answer
 from supportbench.server.channel import ASGIApp, Receive, Scope, Send
-from supportbench.server.gate import Gate
+from supportbench.server.gate import Gate, origins_of
 from supportbench.server.http import simulation_routes
 from supportbench.server.refusals import refusal_of
 from supportbench.server.service import Service
@@ -68,6 +70,7 @@ def create_app(settings: ServerSettings, registry: Registry) -> ServerApp:
         lifespan=[lambda _: service.running()],
         openapi_config=None,
         logging_config=None,
+        cors_config=_cors(settings),
         request_max_body_size=settings.max_body,
         exception_handlers={
             SupportbenchError: _refused(service),
@@ -76,6 +79,20 @@ def create_app(settings: ServerSettings, registry: Registry) -> ServerApp:
         },
     )
     return ServerApp(service, Gate(_Routes(litestar, service), settings))
+
+
+def _cors(settings: ServerSettings) -> CORSConfig | None:
+    """Return what tells browsers that pages of the allowed origins may read our answers."""
+    origins = origins_of(settings)
+    if not origins:
+        return None
+    told = [SESSION_HEADER, "Mcp-Session-Id"]
+    return CORSConfig(
+        allow_origins=list(origins),
+        allow_methods=["GET", "POST"],
+        allow_headers=["Authorization", "Content-Type", "Mcp-Protocol-Version", *told],
+        expose_headers=told,
+    )
 
 
 def _refused(service: Service) -> Any:
