@@ -1,0 +1,49 @@
+"""Query strings, read as strictly as bodies: an attrs class says which parameters there are."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final, TypeVar, get_type_hints
+from urllib.parse import parse_qsl
+
+import attrs
+from litestar import Request
+
+from supportbench import codec
+from supportbench.errors import DecodeError, Fault, did_you_mean
+from supportbench.server.refusals import RefusedError, refusal_of
+
+T = TypeVar("T")
+
+_WHOLE_NUMBER: Final = re.compile(r"-?[0-9]{1,18}")
+_MOST_FAULTS: Final = 100
+
+
+def read_query(request: Request[Any, Any, Any], kind: type[T]) -> T:
+    """Return the request's query as a value of an attrs class whose fields are strings and whole numbers.
+
+    Raises:
+        RefusedError: 422 naming each parameter that is unknown, given twice or impossible.
+    """
+    kinds = get_type_hints(kind)
+    known = [field.name for field in attrs.fields(kind)]  # type: ignore[arg-type]
+    faults: list[Fault] = []
+    given: dict[str, object] = {}
+    for name, text in parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True):
+        if name not in known:
+            faults.append(Fault(_shortened(name), f"unknown parameter. {did_you_mean(name, known)}"))
+        elif name in given:
+            faults.append(Fault(name, "given twice"))
+        else:
+            given[name] = int(text) if kinds[name] is int and _WHOLE_NUMBER.fullmatch(text) else text
+    try:
+        value = codec.structure(given, kind)
+    except DecodeError as error:
+        faults.extend(error.faults)
+    if faults:
+        raise RefusedError(refusal_of(DecodeError(faults[:_MOST_FAULTS]), where="query")) from None
+    return value
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= 80 else f"{name[:77]}..."
