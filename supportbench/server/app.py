@@ -16,7 +16,9 @@ from supportbench.registry import Registry
 from supportbench.server.answers import json_answer, refused_answer
 from supportbench.server.channel import ASGIApp, Receive, Scope, Send
 from supportbench.server.gate import Gate, origins_of
+from supportbench.server.heads import HeadAsGet
 from supportbench.server.http import simulation_routes
+from supportbench.server.reading import reading_routes
 from supportbench.server.refusals import refusal_of
 from supportbench.server.service import Service
 from supportbench.server.websocket import serve_websocket
@@ -45,7 +47,7 @@ class _Routes:
     """
 
     def __init__(self, litestar: Litestar, service: Service) -> None:
-        self._litestar = cast(ASGIApp, litestar)
+        self._litestar = HeadAsGet(cast(ASGIApp, litestar))
         self._service = service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -62,7 +64,7 @@ def create_app(settings: ServerSettings, registry: Registry) -> ServerApp:
         UnknownNameError, RubricError, SettingsError: the settings name something that does not exist or fit.
     """
     service = Service(settings, registry)
-    routes: list[ControllerRouterHandler] = []
+    routes: list[ControllerRouterHandler] = [*reading_routes(service, lambda: gate.refused)]
     if settings.mode == "simulation":
         routes += simulation_routes(service)
     litestar = Litestar(
@@ -78,7 +80,8 @@ def create_app(settings: ServerSettings, registry: Registry) -> ServerApp:
             Exception: _failed(service),
         },
     )
-    return ServerApp(service, Gate(_Routes(litestar, service), settings))
+    gate = Gate(_Routes(litestar, service), settings)
+    return ServerApp(service, gate)
 
 
 def _cors(settings: ServerSettings) -> CORSConfig | None:
