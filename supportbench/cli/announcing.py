@@ -23,12 +23,19 @@ from supportbench.settings import ServerSettings
 logger: Final = logging.getLogger(ANNOUNCEMENTS)
 
 
-def warn(settings: ServerSettings, sockets: Sequence[socket.socket]) -> None:
-    """Warn of settings that are allowed and seldom meant."""
+def warn(settings: ServerSettings, sockets: Sequence[socket.socket], room: int) -> None:
+    """Warn of settings that are allowed and seldom meant; `room` is how many connections the system allows for."""
     if not settings.tokens and not is_loopback(sockets):
         logger.warning(
             "Everybody who reaches %s may use this server: set SUPPORTBENCH_TOKEN to a secret, or --host 127.0.0.1.",
             settings.host,
+        )
+    if room < settings.max_sessions:
+        logger.warning(
+            "The system lets a process have some %d connections, fewer than the %d of --max-sessions: raise its limit "
+            "of open files (ulimit -n, LimitNOFILE in systemd), or lower --max-sessions.",
+            room,
+            settings.max_sessions,
         )
     if settings.workers > 1 and settings.store == "memory":
         logger.warning(

@@ -254,13 +254,13 @@ def _serve(program: Program, settings: ServerSettings) -> int:
     """Serve until a signal comes and return the exit code; its modules are imported late, so that --help is quick."""
     from supportbench.cli.announcing import announce, warn
     from supportbench.server.asgi import open_served
-    from supportbench.server.listening import listen
+    from supportbench.server.listening import listen, make_room
 
     registry = load_registry(program.environ, settings.block).check()
     registry.providers.entry(settings.provider)
     sockets = listen(settings.host, settings.port, shared=settings.workers > 1)
     try:
-        warn(settings, sockets)
+        warn(settings, sockets, make_room(settings.max_sessions))
         on_started = partial(announce, settings, registry, sockets)
         if settings.workers > 1:
             from supportbench.server.workers import serve_with_workers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import ipaddress
 import os
@@ -12,11 +13,19 @@ from typing import Any, Final
 
 from supportbench.errors import SettingsError
 
+try:
+    import resource
+except ImportError:  # Windows has no such limit
+    resource = None  # type: ignore[assignment]
+
 BACKLOG: Final = 4096
 """Connections that wait to be accepted; the system's own limit (`net.core.somaxconn`) may be lower."""
 
 _BALANCES: Final = sys.platform == "linux"
 """Whether the system deals connections out evenly among sockets that listen at the same port (SO_REUSEPORT)."""
+
+_OTHER_FILES: Final = 256
+"""Files that a process has open beside its connections: libraries, logs, recordings, a store's connections."""
 
 _EVERY_IPV4: Final = "0.0.0.0"  # noqa: S104 - compared with, not bound
 _EVERY_IPV6: Final = "::"
@@ -59,6 +68,20 @@ def listen_beside(sockets: Iterable[socket.socket]) -> list[socket.socket]:
     Where it does not do so they are copies: whoever is quicker gets the connection.
     """
     return [_beside(bound) if _BALANCES else bound.dup() for bound in sockets]
+
+
+def make_room(connections: int) -> int:
+    """Let this process and its children have so many connections open, as far as it may; return how many those are."""
+    if resource is None:
+        return connections
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + _OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        with contextlib.suppress(OSError, ValueError):  # some systems have a lower limit that they do not tell
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return connections if soft == resource.RLIM_INFINITY else max(0, min(connections, soft - _OTHER_FILES))
 
 
 def url_of(sockets: Sequence[socket.socket], host: str) -> str:

@@ -21,10 +21,10 @@ from typing import Any, Final
 
 import attrs
 import uvicorn
-from uvicorn.lifespan.on import LifespanOn
 from uvicorn.server import HANDLED_SIGNALS
 
 from supportbench.errors import SupportbenchError
+from supportbench.server.lifespan import Lifespan
 from supportbench.server.listening import BACKLOG
 from supportbench.server.protocols import HttpProtocol, WebSocketProtocol
 from supportbench.settings import ServerSettings
@@ -44,6 +44,8 @@ _LAST_RESORT_S: Final = 1.5
 """How long after the drain timeout the process ends, whatever holds it."""
 
 LONGEST_S: Final = 365 * 86_400.0
+"""What longer times are taken for: clocks do not take every number."""
+
 _TICK_S: Final = 0.02
 
 Scope = MutableMapping[str, Any]
@@ -97,39 +99,6 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
-class Lifespan(LifespanOn):
-    """The application's start and end; what goes wrong is kept for whoever started the process."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.failure: BaseException | None = None
-        self.told = ""
-        self.logger = logging.Logger("lifespan", logging.CRITICAL + 1)  # what it would say is said by the server
-
-    async def main(self) -> None:
-        """Run the application's lifespan."""
-        scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}
-        try:
-            await self.config.loaded_app(scope, self.receive, self.send)
-        except BaseException as error:  # whatever it is; uvicorn would log it and forget it
-            self.failure = _unwrapped(error)
-            self.error_occurred = True
-            if self.startup_event.is_set():
-                self.shutdown_failed = True
-            else:
-                self.startup_failed = True
-        finally:
-            self.startup_event.set()
-            self.shutdown_event.set()
-
-    async def send(self, message: Any) -> None:
-        """Take the application's message."""
-        if message["type"].endswith(".failed"):
-            self.told = message.get("message", "")
-            message = {**message, "message": ""}
-        await super().send(message)
-
-
 class Server(uvicorn.Server):
     """uvicorn's server with our protocols and our end."""
 
@@ -149,8 +118,8 @@ class Server(uvicorn.Server):
             ws=WebSocketProtocol,
             ws_per_message_deflate=False,
             ws_max_size=settings.max_frame,
-            ws_ping_interval=settings.ping_interval_s,
-            ws_ping_timeout=settings.ping_interval_s,
+            ws_ping_interval=min(settings.ping_interval_s, LONGEST_S),
+            ws_ping_timeout=min(settings.ping_interval_s, LONGEST_S),
             interface="asgi3",
             lifespan="on",
             log_config=None,
@@ -275,13 +244,6 @@ class Server(uvicorn.Server):
         asyncio.get_running_loop().remove_reader(sentinel)
         logger.error("The process that started this one is gone")
         self.handle_exit(signal.SIGTERM, None)
-
-
-def _unwrapped(error: BaseException) -> BaseException:
-    """Return what stands alone in a group of exceptions, which frameworks put around it."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error
 
 
 def _is_no_cancellation(record: logging.LogRecord) -> bool:

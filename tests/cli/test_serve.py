@@ -2,57 +2,35 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import pty
 import re
+import resource
 import signal
 import socket
 import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import attrs
 import click
 import pytest
-from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import connect
 
 from supportbench.cli.serve import command
 from supportbench.settings import ServerSettings
 from tests.cli.command import supportbench
-from tests.installing import BrokenPlugin, write_wheel
-from tests.server.processes import ServerProcess, answer_from, serving, until
+from tests.server.processes import ServerProcess, answer_from, play, serve, serving
 
 TOKEN = "correct-horse-battery"  # noqa: S105 - of these tests alone
 APP = ("-m", "tests.server.apps")
-RESET = '{"type": "reset", "data": {}}'
-
-
-@contextlib.contextmanager
-def serve(cwd: Path, *arguments: str, environ: Mapping[str, str] | None = None) -> Iterator[ServerProcess]:
-    """Within the block `supportbench serve --port 0 …` is up."""
-    command_line = ("-m", "supportbench", "serve", "--port", "0", *arguments)
-    with serving(*command_line, cwd=cwd, environ=environ) as server:
-        yield server
 
 
 def records_of(server: ServerProcess) -> list[dict[str, Any]]:
     return [json.loads(line) for line in server.lines]
-
-
-def play(server: ServerProcess, token: str | None = None) -> dict[str, Any]:
-    """Return the answer to a reset over WebSocket."""
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    with connect(f"{server.ws}/ws", additional_headers=headers, open_timeout=20) as client:
-        client.send(RESET)
-        answer: dict[str, Any] = json.loads(client.recv(timeout=20))
-    return answer
 
 
 # -- what it says -------------------------------------------------------------------------------------------------
@@ -142,6 +120,31 @@ def test_does_not_warn_where_a_token_is_asked_for(tmp_path: Path) -> None:
         assert [record["level"] for record in records_of(server)] == ["info"]
         assert server.url.startswith("http://127.0.0.1:")
         assert play(server, TOKEN)["type"] == "observation"
+        assert server.end() == 0
+
+
+LIMITED = """
+import resource, runpy, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))
+sys.argv = ["supportbench", "serve", "--port", "0", "--max-sessions", "2000"]
+runpy.run_module("supportbench", run_name="__main__")
+"""
+
+
+def test_takes_as_many_open_files_as_it_may(tmp_path: Path) -> None:
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    with serving("-c", LIMITED.format(soft=300, hard=hard), cwd=tmp_path) as server:
+        assert resource.prlimit(server.pid, resource.RLIMIT_NOFILE)[0] >= 2000
+        assert [record["level"] for record in records_of(server)] == ["info"]
+        assert server.end() == 0
+
+
+def test_warns_where_the_system_allows_for_fewer_connections_than_sessions(tmp_path: Path) -> None:
+    with serving("-c", LIMITED.format(soft=300, hard=500), cwd=tmp_path) as server:
+        warning = records_of(server)[0]
+        assert warning["level"] == "warning"
+        assert "some 244 connections, fewer than the 2000 of --max-sessions" in warning["message"]
+        assert play(server)["type"] == "observation"
         assert server.end() == 0
 
 
@@ -240,154 +243,3 @@ def test_a_plugin_that_does_not_load_stops_it(tmp_path: Path, broken_site: Path)
     done = supportbench("serve", "--port", "0", cwd=tmp_path, environ={"PYTHONPATH": str(broken_site)})
     assert done.returncode == 2
     assert "to go on without it: --block" in done.stderr
-
-
-# -- the end, with a grader that takes its time ------------------------------------------------------------------------
-
-PATIENT = BrokenPlugin(
-    name="patient",
-    reason="it is not broken",
-    source="""
-import asyncio
-import os
-from supportbench import ComponentScore, Rubric, RubricComponent, hookimpl
-
-supportbench_api = 1
-
-class Patient:
-    name = "patient"
-    def __init__(self, seconds):
-        self._seconds = seconds
-    async def score(self, submission):
-        print("grading")
-        await asyncio.sleep(self._seconds)
-        return ComponentScore(score=1.0)
-
-@hookimpl
-def supportbench_grading_components(environ):
-    yield Patient(float(environ["PATIENCE_S"]))
-
-@hookimpl
-def supportbench_rubrics():
-    yield Rubric(name="patient", components=(RubricComponent(use="patient", weight=1.0),))
-""",
-)
-ACTION = {
-    "priority": "P1",
-    "queue": "billing",
-    "disposition": "respond",
-    "summary": "Charged twice.",
-    "response": "We look into it.",
-    "confidence": 0.5,
-}
-
-
-@contextlib.contextmanager
-def patient(cwd: Path, seconds: float, *arguments: str) -> Iterator[ServerProcess]:
-    """Within the block a server is up whose only grader takes so many seconds."""
-    wheel = write_wheel(cwd, PATIENT)  # a wheel of one module is importable as it is
-    environ = {"PYTHONPATH": str(wheel), "PATIENCE_S": str(seconds)}
-    with serve(cwd, "--rubric", "patient", *arguments, environ=environ) as server:
-        yield server
-
-
-def test_a_step_that_is_being_graded_is_answered_before_the_end(tmp_path: Path) -> None:
-    with patient(tmp_path, 1.0) as server, connect(f"{server.ws}/ws", open_timeout=20) as client:
-        client.send(RESET)
-        client.recv(timeout=20)
-        client.send(json.dumps({"type": "step", "data": ACTION}))
-        until(lambda: "grading" in server.lines)
-        server.tell(signal.SIGTERM)
-        assert json.loads(client.recv(timeout=20))["data"]["reward"] == 1.0
-        with pytest.raises(ConnectionClosed) as closed:
-            client.recv(timeout=20)
-        assert closed.value.rcvd is not None
-        assert closed.value.rcvd.code == 1012
-        assert server.wait() == 0
-        assert not [line for line in server.lines if line.startswith("stdout")]
-
-
-def test_a_step_that_takes_longer_than_the_drain_timeout_does_not_keep_the_server(tmp_path: Path) -> None:
-    with patient(tmp_path, 600.0, "--drain-timeout", "0.3") as server:
-        with connect(f"{server.ws}/ws", open_timeout=20) as client:
-            client.send(RESET)
-            client.recv(timeout=20)
-            client.send(json.dumps({"type": "step", "data": ACTION}))
-            until(lambda: "grading" in server.lines)
-            server.tell(signal.SIGTERM)
-            with pytest.raises(ConnectionClosed) as closed:
-                client.recv(timeout=20)
-        assert closed.value.rcvd is not None
-        assert closed.value.rcvd.code == 1012
-        assert server.wait() == 0
-        assert "Traceback" not in "".join(server.lines)
-
-
-@pytest.mark.parametrize(("seconds", "status"), [(1.0, b"200"), (600.0, b"503")])
-def test_a_step_over_http_is_answered_before_the_end_or_refused_at_it(
-    tmp_path: Path, seconds: float, status: bytes
-) -> None:
-    with (
-        patient(tmp_path, seconds, "--drain-timeout", "3" if status == b"200" else "0.3") as server,
-        socket.create_connection(server.address, timeout=20) as connection,
-    ):
-        body = json.dumps({"action": ACTION}).encode()
-        for path, data in (("reset", b""), ("step", body)):
-            head = f"POST /{path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(data)}\r\n\r\n"
-            connection.sendall(head.encode() + data)
-            if path == "reset":
-                assert answer_from(connection).startswith(b"HTTP/1.1 200 ")
-        until(lambda: "grading" in server.lines)
-        server.tell(signal.SIGTERM)
-        answer = answer_from(connection)
-        assert answer.split()[1] == status
-        assert b"connection: close" in answer
-        assert server.wait() == 0
-
-
-# -- other doors --------------------------------------------------------------------------------------------------
-
-
-def test_the_application_is_made_when_it_is_asked_for(tmp_path: Path) -> None:
-    program = (
-        "import supportbench.server.asgi as asgi\n"
-        "assert 'app' not in vars(asgi)\n"
-        "made = asgi.app\n"
-        "assert made is asgi.app\n"
-        "assert not hasattr(asgi, 'other')\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program],
-        env={**os.environ, "SUPPORTBENCH_RUBRIC": "exact"},
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=tmp_path,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-
-
-def test_bare_uvicorn_serves_it(tmp_path: Path) -> None:
-    arguments = ("-m", "uvicorn", "supportbench.server.asgi:app", "--port", "0", "--ws", "websockets-sansio")
-    with serving(*arguments, cwd=tmp_path) as server:
-        assert play(server)["type"] == "observation"
-
-
-def test_bare_uvicorn_takes_our_protocols(tmp_path: Path) -> None:
-    protocols = (
-        "--http",
-        "supportbench.server.protocols:HttpProtocol",
-        "--ws",
-        "supportbench.server.protocols:WebSocketProtocol",
-    )
-    with serving("-m", "uvicorn", "supportbench.server.asgi:app", "--port", "0", *protocols, cwd=tmp_path) as server:
-        assert play(server)["type"] == "observation"
-        with socket.create_connection(server.address, timeout=20) as connection:
-            connection.sendall(b"GET / HTTP/1.1\r\nX: " + b"x" * 70_000 + b"\r\n\r\n")
-            assert answer_from(connection).startswith(b"HTTP/1.1 431 ")
-
-
-def test_the_script_named_server_is_the_same_command(tmp_path: Path) -> None:
-    with serving("-c", "from supportbench.server.asgi import main; main()", "--port", "0", cwd=tmp_path) as server:
-        assert play(server)["type"] == "observation"
-        assert server.end() == 0

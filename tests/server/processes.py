@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -13,9 +14,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+from websockets.sync.client import connect
 
 ROOT: Final = Path(__file__).parents[2]
+RESET: Final = '{"type": "reset", "data": {}}'
 PATIENCE_S: Final = 30.0
 _OURS: Final = ("SUPPORTBENCH_", "OPENENV_")
 _URL: Final = re.compile(r"http://(?:\[[^\]]+\]|[\w.]+):\d+")
@@ -113,6 +117,23 @@ def serving(*arguments: str, cwd: Path = ROOT, environ: Mapping[str, str] | None
         assert found, "\n".join(server.lines)
         server.url = found[0]
         yield server
+
+
+@contextlib.contextmanager
+def serve(cwd: Path, *arguments: str, environ: Mapping[str, str] | None = None) -> Iterator[ServerProcess]:
+    """Within the block `supportbench serve --port 0 …` is up."""
+    command_line = ("-m", "supportbench", "serve", "--port", "0", *arguments)
+    with serving(*command_line, cwd=cwd, environ=environ) as server:
+        yield server
+
+
+def play(server: ServerProcess, token: str | None = None) -> dict[str, Any]:
+    """Return what a reset over WebSocket is answered with."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    with connect(f"{server.ws}/ws", additional_headers=headers, open_timeout=20) as client:
+        client.send(RESET)
+        answer: dict[str, Any] = json.loads(client.recv(timeout=20))
+    return answer
 
 
 def answer_from(connection: socket.socket) -> bytes:
