@@ -47,14 +47,15 @@ class _Routes:
     """
 
     def __init__(self, litestar: Litestar, service: Service) -> None:
-        self._litestar = HeadAsGet(cast(ASGIApp, litestar))
+        self._litestar = litestar
+        self._http = HeadAsGet(cast(ASGIApp, litestar))
         self._service = service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket" and scope["path"] == "/ws":
             await serve_websocket(self._service, scope, receive, send)
         else:
-            await self._litestar(scope, receive, send)
+            await self._http(scope, receive, send)
 
 
 def create_app(settings: ServerSettings, registry: Registry) -> ServerApp:
