@@ -14,7 +14,6 @@ import string
 import unicodedata
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from itertools import chain
 from typing import Final, TypeVar
 
 import Stemmer
@@ -25,6 +24,11 @@ T = TypeVar("T")
 # or comma between digits, so that "500" does not stand in "1,500" or "0.500".
 _WORD: Final = re.compile(r"[^\W_]+(?:'[^\W_]+)*(?:(?<=\d)[.,]\d[^\W_]*)*")
 _APOSTROPHES: Final = str.maketrans(dict.fromkeys("’‘ʼ＇`´′", "'"))
+
+# Control characters that Python counts among the blanks, so that no word can hold them: for a run of characters that
+# has no word, and between the words of one that has several.
+_NO_WORD: Final = "\x1e"
+_AND: Final = "\x1f"
 
 _CACHED_CHUNKS: Final = 1 << 16
 _LONGEST_CACHED_CHUNK: Final = 40
@@ -50,18 +54,18 @@ class _OfChunks(dict[str, T]):
         return known
 
 
-class _StemsOfChunks(_OfChunks[tuple[str, ...]]):
-    """From a run of characters between blanks to its stems."""
+class _StemsOfChunks(_OfChunks[str]):
+    """From a run of characters between blanks to its stem; `_NO_WORD` if it has none, `_AND` between several."""
 
     def __init__(self) -> None:
         super().__init__()
         self._stem = Stemmer.Stemmer("english", 0).stemWord
 
-    def __missing__(self, chunk: str) -> tuple[str, ...]:
+    def __missing__(self, chunk: str) -> str:
         word = chunk.strip(string.punctuation)
         if word.isascii() and word.isalnum():
-            return self.keep(chunk, (self._stem(word.lower()),))
-        return self.keep(chunk, tuple([self._stem(word) for word in _WORD.findall(_plain(chunk))]))
+            return self.keep(chunk, self._stem(word.lower()))
+        return self.keep(chunk, _AND.join([self._stem(word) for word in _WORD.findall(_plain(chunk))]) or _NO_WORD)
 
 
 _stems_of: Final = _StemsOfChunks()
@@ -73,19 +77,22 @@ def fold(text: str) -> str:
     Case, Unicode form (NFKC), invisible characters, hyphens, quotes and punctuation make no difference; inflections of
     one word share a stem (Snowball's English stemmer, https://snowballstem.org/algorithms/english/stemmer.html).
     """
-    return _folded(text)
+    return _folded(text)[0]
 
 
-# The components and checks of one grade read the same two texts.
-@lru_cache(maxsize=8)
-def _stems(text: str) -> list[str]:
-    return list(chain.from_iterable(map(_stems_of.__getitem__, text.split())))
-
-
-@lru_cache(maxsize=8)
-def _folded(text: str) -> str:
-    stems = _stems(text)
-    return f" {' '.join(stems)} " if stems else " "
+@lru_cache(maxsize=8)  # the components and checks of one grade read the same two texts
+def _folded(text: str) -> tuple[str, list[str]]:
+    """Return the folded text, and a list in which each of its stems is (and some that are no words)."""
+    stems = list(map(_stems_of.__getitem__, text.split()))
+    folded = f" {' '.join(stems)} " if stems else " "
+    if _NO_WORD in folded:
+        folded = folded.replace(f" {_NO_WORD}", "")
+    if _AND in folded:
+        parts = folded.split(_AND)  # whose first and last words are those that were joined
+        stems += [part.rpartition(" ")[2] for part in parts]
+        stems += [part.partition(" ")[0] for part in parts]
+        folded = " ".join(parts)
+    return folded, stems
 
 
 def contains_phrase(text: str, phrase: str) -> bool:
@@ -132,16 +139,15 @@ class PhraseGroups:
 
     def found_in(self, text: str) -> frozenset[int]:
         """Return the places (from 0) of the groups of which the text contains a phrase."""
-        woken = self._triggers.intersection(_stems(text))
+        folded, stems = _folded(text)
+        woken = self._triggers.intersection(stems)
         if not woken:
             return _NONE
         found: list[int] = []
-        folded = ""
         for trigger in woken:
             if trigger in self._single:
                 found += self._single[trigger]
             for group, phrase in self._longer.get(trigger, ()):
-                folded = folded or fold(text)  # put together only when it is needed
                 if phrase in folded:
                     found.append(group)
         return frozenset(found)
@@ -167,7 +173,7 @@ class _WordsOfChunks(_OfChunks[tuple[tuple[str, int, int], ...]]):
     """From a run of characters between blanks to its words, as `word_spans` has them."""
 
     def __missing__(self, chunk: str) -> tuple[tuple[str, int, int], ...]:
-        stems = _stems_of[chunk]
+        stems = _stems_of[chunk].split()
         if chunk.isascii():
             places = [match.span() for match in _WORD.finditer(_plain(chunk))]
         else:

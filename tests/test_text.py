@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 import pytest
+import Stemmer
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -98,6 +100,46 @@ def test_does_not_stand_in(phrase: str, text: str) -> None:
 def test_folded_text_is_stems_between_blanks() -> None:
     assert fold("Two Refunds were issued") == " two refund were issu "
     assert fold("") == fold(" – … ") == " "
+
+
+# What tickets and replies are made of: words, several words in one run of characters, and runs without any.
+runs = st.one_of(
+    st.sampled_from(
+        ["refunds", "Refund.", "“refund”", "REFUND", "it's", "don’t", "re\u00adfund", "o\ufb03ce", "É", "x'"]
+    ),
+    st.sampled_from(["follow-up", "a@b.example", "e.g.", "QH-88213.", "14:00", "_x_y_", "drag-and-drop", "a—b"]),
+    st.sampled_from(["1,500", "0.5.1", "(500)", "500.", "1st"]),
+    st.sampled_from(["—", "&", "…", "->", "'", "``", "\u200d"]),
+)
+ordinary = st.lists(st.one_of(runs, words, texts), max_size=15).map(" ".join)
+
+
+def _stems_plainly(text: str) -> list[str]:
+    """Return the text's stems as the module's promises tell it, one rule after another."""
+    text = unicodedata.normalize("NFKC", re.sub("[’‘ʼ＇`´′]", "'", text))
+    visible = [char for char in text if unicodedata.category(char) != "Cf"]
+    found = re.findall(r"[^\W_]+(?:'[^\W_]+)*(?:(?<=\d)[.,]\d[^\W_]*)*", "".join(visible).casefold())
+    return [Stemmer.Stemmer("english").stemWord(word) for word in found]
+
+
+@given(ordinary)
+def test_folding_agrees_with_its_rules_one_after_another(text: str) -> None:
+    assert fold(text) == "".join(f" {stem}" for stem in _stems_plainly(text)) + " "
+
+
+@given(st.lists(st.lists(st.one_of(runs, phrases), max_size=4), max_size=4), ordinary, st.data())
+def test_phrase_groups_agree_with_stems_side_by_side(groups: list[list[str]], text: str, data: st.DataObject) -> None:
+    said = data.draw(st.lists(st.sampled_from([phrase for group in groups for phrase in group] or ["x"]), max_size=2))
+    text = data.draw(blanks).join([*said, text, *said])
+    stems = _stems_plainly(text)
+
+    def stands(phrase: str) -> bool:
+        wanted = _stems_plainly(phrase)
+        return any(stems[place : place + len(wanted)] == wanted for place in range(len(stems))) if wanted else False
+
+    assert PhraseGroups(groups).found_in(text) == {
+        place for place, group in enumerate(groups) if any(map(stands, group))
+    }
 
 
 @given(texts)
