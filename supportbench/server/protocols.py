@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import asyncio
 from http import HTTPStatus
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, cast
 
 import msgspec
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
+
+from supportbench.server.outbox import BatchedTransport, Outbox
 
 LINGER_S: Final = 2.0
 """How long what a refused peer still sends is thrown away: closed at once, its system would throw the answer away."""
@@ -56,7 +58,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
-        super().connection_made(transport)
+        batched = BatchedTransport(transport, Outbox.of(self.server_state))
+        super().connection_made(cast(asyncio.Transport, batched))
         self._request_timer = self.loop.call_later(self.request_timeout_s, self._request_is_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
