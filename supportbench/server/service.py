@@ -65,7 +65,9 @@ class Service:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Within the block the service is up; at its end, everything that plugins offer is closed."""
-        async with closing((*self.registry.offers(), *self.graders.offers())), watch(self.registry):
+        # Read when the block ends: components with options of their own are made when a task first asks for them.
+        offers = (offer for source in (self.registry, self.graders) for offer in source.offers())
+        async with closing(offers), watch(self.registry), contextlib.aclosing(self.sessions):
             await self.sessions.check()
             sweeping = asyncio.create_task(self.sessions.sweep_for_ever())
             try:
@@ -75,7 +77,6 @@ class Service:
                 await asyncio.gather(sweeping, *self._background, return_exceptions=True)
                 if self.recorder is not None:
                     await self.recorder.aclose()
-                await self.sessions.aclose()
 
     async def drain(self, timeout_s: float) -> None:
         """Let every WebSocket go with 1012, those with a request at work after its answer, for `timeout_s` at most."""

@@ -7,13 +7,16 @@ where it is put back only if nobody else was faster.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from typing import Final
 
 import attrs
 
 from supportbench.environment import SavedEpisode, SupportQueueEnvironment
+from supportbench.errors import EpisodeNotOpenError, ResetError, RubricError, UnknownNameError
 from supportbench.evaluation.episode import without_details
 from supportbench.models import Episode, EpisodeStep, SupportQueueAction, SupportQueueState
 from supportbench.protocol import ResetRequest
@@ -23,18 +26,21 @@ from supportbench.turns import Turn
 AGENT = "client"
 """The agent's name in the record of an episode: who stands behind a connection is not known."""
 
+logger: Final = logging.getLogger("supportbench.server.session")
+
 
 @attrs.frozen(kw_only=True)
 class SavedSession:
     """A session between two requests.
 
-    `owner` identifies the token that it belongs to. `addressed` is whether a request ever named it by its id, and
-    `stepped` whether any action was graded in it: a default session that was only ever the default one, and has been
-    played, has nobody left who could want it after the next reset.
+    `owner` identifies the token that it belongs to, `rubric_fingerprint` what its episode is graded by. `addressed` is
+    whether a request ever named it by its id, and `stepped` whether any action was graded in it: a default session that
+    was only ever the default one, and has been played, has nobody left who could want it after the next reset.
     """
 
     owner: str = ""
     episode: SavedEpisode = attrs.field(factory=lambda: SavedEpisode(state=SupportQueueState()))
+    rubric_fingerprint: str | None = None
     steps: tuple[EpisodeStep, ...] = ()
     started_at: str | None = None
     asked_at: float = 0.0
@@ -103,6 +109,7 @@ class Session:
             saved,
             addressed=saved.addressed or by_id,
             episode=self.environment.saved(),
+            rubric_fingerprint=self._rubric_fingerprint(),
             steps=self._steps,
             started_at=self._started_at,
             asked_at=self._asked_at,
@@ -110,8 +117,20 @@ class Session:
         )
 
     def restore(self, saved: SavedSession) -> None:
-        """Go on where the saved session stands; raises like `SupportQueueEnvironment.restore`."""
-        self.environment.restore(saved.episode)
+        """Go on where the saved session stands.
+
+        Raises:
+            EpisodeNotOpenError: its task, or what it is graded by, is another one by now; a reset goes on.
+            ProviderError: the provider of its task failed.
+        """
+        try:
+            self.environment.restore(saved.episode)
+        except (ResetError, UnknownNameError, RubricError) as error:
+            raise EpisodeNotOpenError(f"The episode cannot go on; a reset begins another. {error}") from error
+        if self._rubric_fingerprint() != saved.rubric_fingerprint:
+            raise EpisodeNotOpenError(
+                "The episode cannot go on; a reset begins another. Its rubric is not the one that it began with."
+            )
         turn = self.environment.turn
         self.may_wait = turn is not None and turn.opened.grader.suspends
         self._steps = saved.steps
@@ -123,9 +142,14 @@ class Session:
         self.environment.restore(SavedEpisode(state=SupportQueueState(), position=saved.episode.position))
 
     def finished_episode(self) -> Episode | None:
-        """Return the record of the episode if it is done and notes were taken."""
+        """Return the record of the episode if it is done and notes were taken of all of it."""
         turn = self.environment.turn
         if not self._takes_notes or turn is None or not turn.done:
+            return None
+        if len(self._steps) != turn.index:
+            logger.warning(
+                "Nobody took notes when the episode began: it is not recorded", extra={"session_id": self.session_id}
+            )
             return None
         opened, chosen, now = turn.opened, turn.opened.chosen, time.time()
         started_at = self._started_at or datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -153,6 +177,10 @@ class Session:
                 return await step
         except TimeoutError:
             raise step_timed_out(limit_s) from None
+
+    def _rubric_fingerprint(self) -> str | None:
+        grader = self.environment.grader
+        return None if grader is None else grader.rubric.fingerprint
 
     def _note(self, action: SupportQueueAction, answered_at: float) -> None:
         grade = self.environment.last_grade
