@@ -4,14 +4,18 @@ Everything that a plugin needs is importable from here; `supportbench.hookspecs`
 """
 
 from supportbench.codec import decode, decode_toml, encode, fingerprint, json_schema, structure, unstructure
-from supportbench.environment import SupportQueueEnvironment
+from supportbench.environment import SavedEpisode, SupportQueueEnvironment
 from supportbench.errors import (
     ActionError,
     AgentError,
+    CapacityReachedError,
+    ClientError,
+    ContainerError,
     DecodeError,
     EpisodeBusyError,
     EpisodeError,
     EpisodeNotOpenError,
+    ExecutionError,
     Fault,
     GradingError,
     HookError,
@@ -21,14 +25,21 @@ from supportbench.errors import (
     PluginFailure,
     PluginLoadError,
     ProviderError,
+    RefusedMessageError,
     ResetError,
     RubricError,
     RunError,
+    ServerConnectionError,
+    ServerError,
+    ServerTimeoutError,
+    SessionError,
     SettingsError,
+    StoreError,
     SupportbenchError,
+    UnexpectedAnswerError,
     UnknownNameError,
 )
-from supportbench.graders import Graders
+from supportbench.graders import Graders, OpenTask
 from supportbench.hookspecs import hookimpl
 from supportbench.interfaces import (
     Agent,
@@ -65,10 +76,12 @@ from supportbench.models import (
     Ticket,
     Usage,
 )
+from supportbench.protocol import ResetRequest, StepResult
 from supportbench.registry import Registry, load_registry
 from supportbench.settings import Settings
 from supportbench.task_files import read_task, read_tickets
 from supportbench.text import PhraseGroups, contains_phrase, find_phrase, fold, word_spans
+from supportbench.turns import Turn
 
 __all__ = [
     "ActionError",
@@ -76,10 +89,13 @@ __all__ = [
     "AgentError",
     "AgentReply",
     "AnswerKey",
+    "CapacityReachedError",
     "Case",
+    "ClientError",
     "ComponentGrade",
     "ComponentScore",
     "Concept",
+    "ContainerError",
     "DecodeError",
     "Episode",
     "EpisodeBusyError",
@@ -87,6 +103,7 @@ __all__ = [
     "EpisodeNotOpenError",
     "EpisodeSpec",
     "EpisodeStep",
+    "ExecutionError",
     "Executor",
     "Fault",
     "Grade",
@@ -94,6 +111,7 @@ __all__ = [
     "GradingComponent",
     "GradingError",
     "HookError",
+    "OpenTask",
     "OptionsError",
     "PhraseGroups",
     "PlayEpisode",
@@ -102,8 +120,10 @@ __all__ = [
     "PluginFailure",
     "PluginLoadError",
     "ProviderError",
+    "RefusedMessageError",
     "Registry",
     "ResetError",
+    "ResetRequest",
     "Rubric",
     "RubricCard",
     "RubricComponent",
@@ -112,9 +132,16 @@ __all__ = [
     "SafetyCheck",
     "SafetyFinding",
     "SafetyPolicy",
+    "SavedEpisode",
+    "ServerConnectionError",
+    "ServerError",
+    "ServerTimeoutError",
+    "SessionError",
     "Settings",
     "SettingsError",
     "StaticTasks",
+    "StepResult",
+    "StoreError",
     "Submission",
     "SupportQueueAction",
     "SupportQueueEnvironment",
@@ -126,6 +153,8 @@ __all__ = [
     "TaskProvider",
     "Taxonomy",
     "Ticket",
+    "Turn",
+    "UnexpectedAnswerError",
     "UnknownNameError",
     "Usage",
     "contains_phrase",

@@ -23,7 +23,7 @@ class Turn:
     opened: OpenTask
     episode_id: str
     seed: int | None
-    info: FrozenJson
+    info: Mapping[str, Any]
     actions: tuple[SupportQueueAction, ...] = ()
     feedbacks: tuple[Mapping[str, Any], ...] = ()
     cumulative_reward: float = 0.0

@@ -102,6 +102,7 @@ def test_openenv_validate_passes_the_package(tmp_path: Path) -> None:
     assert "PASS  static.manifest" in done.stdout
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # theirs
 def test_openenvs_own_runtime_graders_pass_on_a_collected_episode(served: Served) -> None:
     plan = RuntimePlan.model_validate_json((TOP / "tests/openenv/runtime.json").read_bytes())
     evidence = collect_runtime_evidence(served.url, plan, episode_timeout_s=30)
