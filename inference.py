@@ -26,26 +26,28 @@ import logging
 import os
 import signal
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
-from typing import Any, Final, TextIO
+from typing import Final, TextIO
 
 import attrs
 import click
 
-from supportbench.choosing import ChosenTask
 from supportbench.cli import Program
 from supportbench.cli.options import block_option, rubric_option
-from supportbench.errors import PluginCallError, RunError, SettingsError, SupportbenchError
+from supportbench.errors import PluginCallError, SettingsError, SupportbenchError
 from supportbench.evaluation.agents import ChosenAgent, choose_agent
+from supportbench.evaluation.environments import PlannedTask
 from supportbench.evaluation.episode import EpisodePlayer
-from supportbench.evaluation.journal import write_json
+from supportbench.evaluation.journal import check_writable, write_json
+from supportbench.evaluation.planning import Evaluation, PlannedRun, plan
+from supportbench.evaluation.remote import Server, plan_on_server, started
 from supportbench.evaluation.results import TaskResult, summarize
-from supportbench.evaluation.run import Evaluation, PlannedRun, new_run_id, plan, results_of
+from supportbench.evaluation.run import new_run_id, results_of
+from supportbench.evaluation.stopping import Stop
 from supportbench.interfaces import EpisodeSpec
 from supportbench.models import Episode, EpisodeStep, SupportQueueAction
 from supportbench.offers import closing
@@ -56,10 +58,11 @@ from supportbench.watchdog import watch
 
 DEFAULT_MODEL: Final = "gpt-4o-mini"
 KEY_VARIABLES: Final = ("API_KEY", "HF_TOKEN", "OPENAI_API_KEY")
-SERVER_VARIABLES: Final = ("LOCAL_IMAGE_NAME", "IMAGE_NAME", "ENV_BASE_URL")
+IMAGE_VARIABLES: Final = ("LOCAL_IMAGE_NAME", "IMAGE_NAME")
+URL_VARIABLE: Final = "ENV_BASE_URL"
 ACTION_KEYS: Final = ("priority", "queue", "disposition", "summary", "response", "confidence")
-GRACE_S: Final = 2.0
-"""How long the ticket under way may take to end when it is told to."""
+START_GRACE_S: Final = 60.0
+"""How long docker may take to remove a container that is no longer wanted while it starts."""
 
 logger: Final = logging.getLogger("inference")
 
@@ -94,8 +97,13 @@ def command(task_ids: tuple[str, ...], deadline: int, rubric: str | None, out: P
     MODEL_NAME     the model (default: gpt-4o-mini)
     API_KEY        the endpoint's key; else HF_TOKEN, else OPENAI_API_KEY;
                    with none of them the heuristic agent plays
-    LOCAL_IMAGE_NAME (or IMAGE_NAME), ENV_BASE_URL
-                   the environment in a container or at a URL: not in this version
+    LOCAL_IMAGE_NAME (or IMAGE_NAME)
+                   play on a server in a docker container of this image, which is
+                   started for it and removed in the end, however that comes
+    ENV_BASE_URL   play on the server at this URL; with neither of them the
+                   environment runs in here
+    SUPPORTBENCH_TOKEN
+                   the token that the server wants
 
     Exits 0 when it finished, 1 when a task had an error, 2 when it could not start, 130 after Ctrl-C and 143 after
     SIGTERM; the results are written all the same.
@@ -105,9 +113,9 @@ def command(task_ids: tuple[str, ...], deadline: int, rubric: str | None, out: P
     stdout = sys.stdout
     with contextlib.redirect_stdout(sys.stderr):  # whatever a plugin prints is no line of the log
         try:
-            planned = planned_run(os.environ, task_ids, rubric, block)
+            asked = Asked.from_environ(os.environ, task_ids, rubric, block)
             check_writable(out)
-            code = asyncio.run(played(planned, stdout, out, deadline=deadline, begun=begun))
+            code = asyncio.run(played(asked, stdout, out, deadline=deadline, begun=begun))
         except SupportbenchError as error:
             click.echo(f"Error: {error.detail if isinstance(error, PluginCallError) else error}", err=True)
             code = 2
@@ -116,27 +124,53 @@ def command(task_ids: tuple[str, ...], deadline: int, rubric: str | None, out: P
     sys.exit(code)
 
 
-def planned_run(
-    environ: Mapping[str, str], task_ids: tuple[str, ...], rubric: str | None, block: tuple[str, ...]
-) -> PlannedRun:
-    """Return what is to be played; raises `SupportbenchError` where it cannot be played as asked."""
-    for variable in SERVER_VARIABLES:
-        if environ.get(variable, "").strip():
-            raise SettingsError(
-                f"{variable} asks for an environment outside of this process. That takes the client of supportbench's "
-                f"server, which this version does not have yet. Unset {variable}, and the environment runs in here."
-            )
-    program = Program(environ=environ, settings=Settings.from_environ(environ))
-    registry = program.load_plugins(block)
-    rubric = rubric or program.settings.rubric
-    evaluation = Evaluation(
-        agent=agent_for(environ, registry),
-        provider=program.settings.provider,
-        task_ids=task_ids,
-        rubric=None if rubric is None else resolve_rubric(registry, rubric),
-        feedback=program.settings.feedback,
-    )
-    return plan(evaluation, registry)
+@attrs.frozen(kw_only=True)
+class Asked:
+    """What is to be played, and the server to play it on, which may have to be started; None is in this process."""
+
+    evaluation: Evaluation
+    registry: Registry
+    server: AbstractAsyncContextManager[Server] | None
+
+    @classmethod
+    def from_environ(
+        cls, environ: Mapping[str, str], task_ids: tuple[str, ...], rubric: str | None, block: tuple[str, ...]
+    ) -> Asked:
+        """Return what options and variables ask for; raises `SupportbenchError` where it cannot be had."""
+        server = server_of(environ)
+        if server is not None and rubric is not None:
+            raise SettingsError("--rubric: it is the server that grades. Start it with that rubric.")
+        program = Program(environ=environ, settings=Settings.from_environ(environ))
+        registry = program.load_plugins(block)
+        rubric = rubric or program.settings.rubric
+        evaluation = Evaluation(
+            agent=agent_for(environ, registry),
+            provider=program.settings.provider,
+            task_ids=task_ids,
+            rubric=None if rubric is None else resolve_rubric(registry, rubric),
+            feedback=program.settings.feedback,
+        )
+        return cls(evaluation=evaluation, registry=registry, server=server)
+
+    async def planned(self, open_until_the_end: AsyncExitStack) -> PlannedRun:
+        """Return the run, its server up; raises `SupportbenchError` where it cannot be played as asked."""
+        if self.server is None:
+            return plan(self.evaluation, self.registry)
+        server = await open_until_the_end.enter_async_context(self.server)
+        return await plan_on_server(self.evaluation, self.registry, server)
+
+
+def server_of(environ: Mapping[str, str]) -> AbstractAsyncContextManager[Server] | None:
+    """Return the server that the variables name, None if they name none."""
+    images = [environ[name].strip() for name in IMAGE_VARIABLES if environ.get(name, "").strip()]
+    url = environ.get(URL_VARIABLE, "").strip()
+    if images and url:
+        raise SettingsError(
+            f"{' or '.join(IMAGE_VARIABLES)} and {URL_VARIABLE} say different things. Unset one of them."
+        )
+    if images:
+        return started(images[0], Server.from_environ("", environ))
+    return nullcontext(Server.from_environ(url, environ)) if url else None
 
 
 def agent_for(environ: Mapping[str, str], registry: Registry) -> ChosenAgent:
@@ -147,50 +181,46 @@ def agent_for(environ: Mapping[str, str], registry: Registry) -> ChosenAgent:
     return choose_agent(registry, DEFAULT_AGENT)
 
 
-def check_writable(out: Path) -> None:
-    """Raise `RunError` unless the results can be written there: better now than when the model has been paid."""
-    try:
-        if out.exists() and not out.is_file():
-            raise RunError(f"{out} is no regular file. Name another one with --out.")
-        with tempfile.TemporaryFile(dir=out.parent):
-            pass
-    except OSError as error:
-        raise RunError(f"Cannot write {out}: {error.strerror}. Name another file with --out.") from error
-
-
 # -- playing --------------------------------------------------------------------------------------------------------
 
 
-async def played(planned: PlannedRun, stdout: TextIO, out: Path, *, deadline: int, begun: float) -> int:
-    """Play the tasks one after another, write the results, and return the exit code."""
-    registry, agent = planned.registry, planned.evaluation.agent
+async def played(asked: Asked, stdout: TextIO, out: Path, *, deadline: int, begun: float) -> int:
+    """Play what is asked, with its server up for as long as that takes, and return the exit code."""
     stop = Stop()
     seconds_left = begun + deadline - time.monotonic()
     asyncio.get_running_loop().call_later(seconds_left, stop.request, f"the deadline of {deadline} s was reached")
-    player = EpisodePlayer(
-        registry=registry, graders=planned.graders, agent=agent, feedback=planned.evaluation.feedback
-    )
-    async with closing((*registry.offers(), agent.agent, *planned.graders.offers())), watch(registry):
-        with stop.on_signals():
-            episodes = []
-            for spec, chosen in zip(planned.specs(), planned.tasks, strict=True):
-                log = TaskLog(writer(stdout, stop), chosen, agent.model or agent.label)
-                episodes.append(await play_task(player, spec, chosen, log, stop))
-            summary = summarize(episodes)
-            run_id, duration_s = new_run_id(), time.monotonic() - begun
-            results = results_of(planned, summary, run_id=run_id, duration_s=duration_s)
-            code = stop.exit_code if stop.reason else int(any(task.errors for task in summary.tasks))
-            try:
-                write_json(out, results)
-            except OSError as error:
-                click.echo(f"Error: cannot write {out}: {error.strerror}", err=True)
-                return code or 1
+    with stop.on_signals():
+        async with AsyncExitStack() as open_until_the_end:
+            planned = await stop.unless(asked.planned(open_until_the_end), grace_s=START_GRACE_S)
+            if planned is None:
+                click.echo(f"Error: nothing could be played: {stop.reason}", err=True)
+                return max(stop.exit_code, 2)
+            return await play_tasks(planned, stdout, out, stop, begun=begun)
+
+
+async def play_tasks(planned: PlannedRun, stdout: TextIO, out: Path, stop: Stop, *, begun: float) -> int:
+    """Play the tasks one after another, write the results, and return the exit code."""
+    registry, agent = planned.registry, planned.evaluation.agent
+    player = EpisodePlayer(registry=registry, environments=planned.environments, agent=agent)
+    async with closing((*registry.offers(), agent.agent, *planned.environments.offers())), watch(registry):
+        episodes = []
+        for spec, task in zip(planned.specs(), planned.tasks, strict=True):
+            log = TaskLog(writer(stdout, stop), task, agent.model or agent.label)
+            episodes.append(await play_task(player, spec, task, log, stop))
+        summary = summarize(episodes)
+        results = results_of(planned, summary, run_id=new_run_id(), duration_s=time.monotonic() - begun)
+        code = stop.exit_code if stop.reason else int(any(task.errors for task in summary.tasks))
+        try:
+            write_json(out, results)
+        except OSError as error:
+            click.echo(f"Error: cannot write {out}: {error.strerror}", err=True)
+            return code or 1
     average = summary.average_score
     click.echo(f"Average score: {'none' if average is None else f'{average:.2f}'}. Results: {out}", err=True)
     return code
 
 
-async def play_task(player: EpisodePlayer, spec: EpisodeSpec, chosen: ChosenTask, log: TaskLog, stop: Stop) -> Episode:
+async def play_task(player: EpisodePlayer, spec: EpisodeSpec, task: PlannedTask, log: TaskLog, stop: Stop) -> Episode:
     """Play and log one task; whatever happens comes back as an episode."""
     started_at, episode, problem = datetime.now(UTC), None, ""
     try:
@@ -207,58 +237,12 @@ async def play_task(player: EpisodePlayer, spec: EpisodeSpec, chosen: ChosenTask
     finally:
         if episode is None:
             reason = problem or stop.reason or "broken off"
-            episode = player.broken_off(spec, chosen.task, log.steps, reason, started_at=started_at)
+            episode = player.broken_off(spec, task, log.steps, reason, started_at=started_at)
             for step in episode.steps[len(log.steps) :]:
                 if step.status == "error":
                     log.step(step)
         log.end(summarize([episode]).tasks[0])
     return episode
-
-
-class Stop:
-    """The one reason for which everything ends before it is done: the deadline, a signal, a log that nobody reads."""
-
-    def __init__(self) -> None:
-        self.reason: str | None = None
-        self.exit_code = 1
-        self._loop = asyncio.get_running_loop()
-        self._requested = asyncio.Event()
-
-    def request(self, reason: str, exit_code: int = 1) -> None:
-        """Ask for the end, from anywhere, a signal handler included; the first reason counts."""
-        if self.reason is None:
-            self.reason, self.exit_code = reason, exit_code
-            self._loop.call_soon_threadsafe(self._requested.set)
-
-    async def unless(self, episode: Coroutine[Any, Any, Episode]) -> Episode | None:
-        """Return the episode, or None when the end was asked for before it was finished."""
-        playing, requested = asyncio.ensure_future(episode), asyncio.ensure_future(self._requested.wait())
-        await asyncio.wait({playing, requested}, return_when=asyncio.FIRST_COMPLETED)
-        requested.cancel()
-        if not playing.done():
-            playing.cancel()
-            await asyncio.wait({playing}, timeout=GRACE_S)
-        return playing.result() if playing.done() and not playing.cancelled() else None
-
-    @contextlib.contextmanager
-    def on_signals(self) -> Iterator[None]:
-        """Within the block Ctrl-C and SIGTERM ask for the end; asked again later than `GRACE_S`, it is not orderly."""
-        asked_at: float | None = None
-
-        def ask(number: int, frame: FrameType | None) -> None:
-            nonlocal asked_at
-            if asked_at is None:
-                asked_at = time.monotonic()
-                self.request(f"interrupted by {signal.Signals(number).name}", 128 + number)
-            elif time.monotonic() - asked_at > GRACE_S:
-                raise KeyboardInterrupt
-
-        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 # -- what is written ------------------------------------------------------------------------------------------------
@@ -267,12 +251,12 @@ class Stop:
 class TaskLog:
     """The lines of one task, from its START on; `steps` are those that were logged."""
 
-    def __init__(self, write: Callable[[str], None], chosen: ChosenTask, model: str) -> None:
+    def __init__(self, write: Callable[[str], None], task: PlannedTask, model: str) -> None:
         self.steps: list[EpisodeStep] = []
         self._write = write
-        self._tickets = len(chosen.task.cases)
+        self._tickets = len(task.ticket_ids)
         self._ended = False
-        write(f"[START] task={word(chosen.task.task_id)} env=supportbench model={word(model)}")
+        write(f"[START] task={word(task.task_id)} env=supportbench model={word(model)}")
 
     def listening(self, player: EpisodePlayer) -> EpisodePlayer:
         """Return the player that tells this log of its steps."""

@@ -26,6 +26,7 @@ from tests.stubs.openai_endpoint import OpenAIStub, Reply, Request, completion, 
 
 SCRIPT: Final = Path(inference.__file__)
 EASY, MEDIUM, HARD = TASKS = ("easy_inbox_cleanup", "medium_sla_defense", "hard_exec_escalations")
+OTHERS: Final = ("API_BASE_URL", "MODEL_NAME", "SUPPORTBENCH_TOKEN")
 KEY: Final = "sk-very-secret-0123456789"
 OURS: Final = ("SUPPORTBENCH_", "API_", "OPENAI_", "HF_", "MODEL_", "LOCAL_IMAGE", "IMAGE_", "ENV_")
 
@@ -338,13 +339,6 @@ def test_a_log_that_nobody_reads_ends_the_run(tmp_path: Path, model: Callable[[R
     assert len(endpoint.requests) < 9
 
 
-@pytest.mark.parametrize("variable", ["LOCAL_IMAGE_NAME", "IMAGE_NAME", "ENV_BASE_URL"])
-def test_an_environment_elsewhere_is_refused_with_what_to_do(tmp_path: Path, variable: str) -> None:
-    outcome = run(cwd=tmp_path, environ={variable: "http://localhost:8000"})
-    assert (outcome.code, outcome.stdout, outcome.results) == (2, "", None)
-    assert f"Unset {variable}" in outcome.stderr
-
-
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -413,7 +407,7 @@ def test_help_shows_how() -> None:
         [sys.executable, str(SCRIPT), "--help"], capture_output=True, text=True, check=True, timeout=30
     ).stdout
     assert "Example: " in shown
-    for variable in (*inference.KEY_VARIABLES, *inference.SERVER_VARIABLES, "API_BASE_URL", "MODEL_NAME"):
+    for variable in (*inference.KEY_VARIABLES, *inference.IMAGE_VARIABLES, inference.URL_VARIABLE, *OTHERS):
         assert variable in shown
 
 

@@ -17,8 +17,9 @@ from supportbench.cli.options import block_option, existing_file, json_option, k
 from supportbench.cli.printing import printable
 from supportbench.errors import RunError
 from supportbench.evaluation.agents import choose_agent
+from supportbench.evaluation.planning import Evaluation, PlannedRun, plan
 from supportbench.evaluation.results import Results
-from supportbench.evaluation.run import Evaluation, PlannedRun, evaluate, new_run_id, plan
+from supportbench.evaluation.run import evaluate, new_run_id
 from supportbench.interfaces import LOCAL_EXECUTOR
 from supportbench.models import Episode
 from supportbench.models.tickets import DEFAULT_RUBRIC
@@ -45,6 +46,12 @@ _INTERRUPTED = 130
     callback=key_values,
     help="Set one of the agent's options; may be repeated.",
 )
+@click.option(
+    "--env",
+    "server",
+    metavar="URL",
+    help="Play on this server, which has its own tasks, rubric and feedback; SUPPORTBENCH_TOKEN is its token.",
+)
 @click.option("--provider", metavar="NAME", help="Whose tasks (default: triage). See: supportbench tasks.")
 @click.option("--tickets", type=existing_file, help="Your own tickets, one JSON object a line, instead of a provider.")
 @click.option("--task", "task_ids", multiple=True, metavar="ID", help="Play this task only; may be repeated.")
@@ -66,13 +73,22 @@ _INTERRUPTED = 130
 @json_option
 @block_option
 @click.pass_obj
-def command(program: Program, /, *, as_json: bool, out: Path | None, block: tuple[str, ...], **asked: Any) -> None:
+def command(
+    program: Program,
+    /,
+    *,
+    server: str | None,
+    as_json: bool,
+    out: Path | None,
+    block: tuple[str, ...],
+    **asked: Any,
+) -> None:
     """Evaluate an agent on tasks and write a results folder.
 
     Exits 0 when every ticket was graded, 1 when any ended in an error, 2 when it could not start.
     """
     registry = program.load_plugins(block)
-    planned = _planned(program, registry, **asked)
+    planned = _planned(program, registry, server, **asked)
     run_id = new_run_id()
     folder = out or Path("runs") / run_id
     try:
@@ -95,6 +111,7 @@ def command(program: Program, /, *, as_json: bool, out: Path | None, block: tupl
 def _planned(
     program: Program,
     registry: Registry,
+    server: str | None,
     *,
     agent: str | None,
     agent_options: dict[str, Any],
@@ -104,28 +121,44 @@ def _planned(
     split: str | None,
     index: int | None,
     rubric: str | None,
+    executor: str,
     **numbers: Any,
 ) -> PlannedRun:
     if task_ids and (split is not None or index is not None):
         raise click.UsageError("Give either --task, or --split and --index: they say the same thing twice.")
+    if tickets is not None and provider is not None:
+        raise click.UsageError("Give either --tickets or --provider.")
+    if server is not None:
+        _refuse_with_env("--rubric", rubric is not None, "it is the server that grades; start it with that rubric")
+        _refuse_with_env("--tickets", tickets is not None, "the tasks are the server's")
+        _refuse_with_env("--executor", executor != LOCAL_EXECUTOR, "the episodes are played on the server")
     if tickets is not None:
-        if provider is not None:
-            raise click.UsageError("Give either --tickets or --provider.")
         tasks = read_tickets(tickets)
         registry, provider = registry.with_provider(tasks), tasks.name
-    rubric = rubric or program.settings.rubric
+    settings = program.settings
+    rubric = rubric or settings.rubric
     evaluation = Evaluation(
-        agent=choose_agent(registry, agent or program.settings.agent, agent_options),
-        provider=provider or program.settings.provider,
+        agent=choose_agent(registry, agent or settings.agent, agent_options),
+        provider=provider or settings.provider,
         strict_provider=provider is not None,
         task_ids=task_ids,
         split=split,
         index=index,
-        rubric=None if rubric is None else resolve_rubric(registry, rubric),
-        feedback=program.settings.feedback,
+        rubric=None if rubric is None or server is not None else resolve_rubric(registry, rubric),
+        executor=executor,
+        feedback=settings.feedback,
         **numbers,
     )
-    return plan(evaluation, registry)
+    if server is None:
+        return plan(evaluation, registry)
+    from supportbench.evaluation.remote import Server, plan_on_server  # takes a quarter of a second
+
+    return asyncio.run(plan_on_server(evaluation, registry, Server.from_environ(server, program.environ)))
+
+
+def _refuse_with_env(option: str, is_given: bool, reason: str) -> None:
+    if is_given:
+        raise click.UsageError(f"{option} does not go with --env: {reason}.")
 
 
 async def _evaluated(planned: PlannedRun, folder: Path, run_id: str) -> Results:
@@ -186,7 +219,7 @@ def print_results(results: Results) -> None:
         "difficulty": [task.difficulty for task in results.tasks],
         "tickets": [str(task.tickets) for task in results.tasks],
         "score": [figure(task.score) for task in results.tasks],
-        "unsafe": [str(task.unsafe_replies) for task in results.tasks],
+        "unsafe": ["–" if task.unsafe_replies is None else str(task.unsafe_replies) for task in results.tasks],
         "errors": [str(len(task.errors)) for task in results.tasks],
     }
     means = {name: [figure(task.components.get(name)) for task in results.tasks] for name in names}

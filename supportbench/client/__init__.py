@@ -6,6 +6,6 @@ async with SupportQueueClient("http://localhost:8000") as env:
 
 from supportbench.client.container import Container
 from supportbench.client.session import SupportQueueClient, SyncSupportQueueClient
-from supportbench.client.task_api import ListedTask, TaskApi
+from supportbench.client.task_api import TaskApi
 
-__all__ = ["Container", "ListedTask", "SupportQueueClient", "SyncSupportQueueClient", "TaskApi"]
+__all__ = ["Container", "SupportQueueClient", "SyncSupportQueueClient", "TaskApi"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 from urllib.parse import quote
@@ -23,26 +23,36 @@ PAGE: Final = 500
 
 
 @attrs.frozen(kw_only=True)
-class ListedTask:
-    """A task as OpenEnv's Task API lists it. What a server does not say is None; ours says everything."""
+class _Listed:
+    """A task as OpenEnv's Task API lists it; its place stands in the question, too."""
 
     id: str
-    index: int
     num_tickets: int
+    index: int | None = None
     title: str = ""
     difficulty: str = ""
-    split: str | None = None
-    provider: str | None = None
+
+    def card(self, environment: str, split: str, index: int) -> TaskCard:
+        return TaskCard(
+            provider=environment,
+            split=split,
+            index=index if self.index is None else self.index,
+            task_id=self.id,
+            title=self.title,
+            difficulty=self.difficulty,
+            description="",
+            total_tickets=self.num_tickets,
+        )
 
 
 @attrs.frozen(kw_only=True)
 class _Tasks:
-    tasks: tuple[ListedTask, ...]
+    tasks: tuple[_Listed, ...]
 
 
 @attrs.frozen(kw_only=True)
 class _Task:
-    task: ListedTask
+    task: _Listed
 
 
 @attrs.frozen(kw_only=True)
@@ -51,7 +61,10 @@ class _Count:
 
 
 class TaskApi:
-    """The tasks of a server; every method raises `ClientError` when the server does not answer, or refuses."""
+    """The tasks of a server; every method raises `ClientError` when the server does not answer, or refuses.
+
+    The cards have no description where OpenEnv's Task API has none.
+    """
 
     def __init__(self, base_url: str, token: str | None = None, *, timeout_s: float = 30.0) -> None:
         self._address = ServerAddress.from_url(base_url)
@@ -77,19 +90,21 @@ class TaskApi:
         path = f"/{_quoted(environment)}/num_tasks"
         return (await self._ask("POST", path, _Count, {"split": split})).num_tasks
 
-    async def task(self, environment: str, split: str, index: int) -> ListedTask:
-        """Return the task at `index` of the split."""
+    async def task(self, environment: str, split: str, index: int) -> TaskCard:
+        """Return the card of the task at `index` of the split."""
         path = f"/{_quoted(environment)}/task"
-        return (await self._ask("POST", path, _Task, {"split": split, "index": index})).task
+        listed = (await self._ask("POST", path, _Task, {"split": split, "index": index})).task
+        return listed.card(environment, split, index)
 
-    async def tasks(self, environment: str, split: str) -> AsyncIterator[ListedTask]:
-        """Yield the tasks of the split in order, a page at a time."""
+    async def tasks(self, environment: str, split: str) -> AsyncGenerator[TaskCard, None]:
+        """Yield the cards of the tasks of the split in order; they are asked for a page at a time."""
         count = await self.num_tasks(environment, split)
         path = f"/{_quoted(environment)}/task_range"
         for start in range(0, count, PAGE):
             wanted = {"split": split, "start": start, "stop": min(start + PAGE, count)}
-            for task in (await self._ask("POST", path, _Tasks, wanted)).tasks:
-                yield task
+            page = await self._ask("POST", path, _Tasks, wanted)
+            for index, listed in enumerate(page.tasks, start):
+                yield listed.card(environment, split, index)
 
     async def find(self, task_id: str, provider: str | None = None) -> TaskCard:
         """Return the card of the task that a reset with that id would choose; OpenEnv itself has no such question."""

@@ -10,31 +10,36 @@ from typing import Final
 
 import attrs
 
-from supportbench.choosing import ChosenTask, TaskChooser
-from supportbench.environment import SupportQueueEnvironment
-from supportbench.errors import ActionError, AgentError, EpisodeError, HookError, PluginCallError, boundary
+from supportbench.errors import (
+    ActionError,
+    AgentError,
+    ClientError,
+    EpisodeError,
+    HookError,
+    PluginCallError,
+    RefusedMessageError,
+    SupportbenchError,
+    boundary,
+)
 from supportbench.evaluation.agents import ChosenAgent, ask
-from supportbench.graders import Graders, task_fingerprint
+from supportbench.evaluation.environments import Environments, PlannedTask, PlayedEnvironment
 from supportbench.interfaces import EpisodeSpec
-from supportbench.models import Episode, EpisodeStep, Grade, Task
+from supportbench.models import AgentReply, Episode, EpisodeStep, Grade
 from supportbench.registry import Registry
-from supportbench.settings import Feedback
 
 logger: Final = logging.getLogger("supportbench.evaluation")
 
 
 @attrs.frozen(kw_only=True)
 class EpisodePlayer:
-    """Plays any episode of a run in this process, with one agent and one set of graders.
+    """Plays any episode of a run with one agent, in one kind of environment.
 
-    `feedback` is how much of its grades the agent sees. `on_step` is told of each ticket as it is graded or ends in an
-    error, not of unreached ones; it must not raise.
+    `on_step` is told of each ticket as it is graded or ends in an error, not of unreached ones; it must not raise.
     """
 
     registry: Registry
-    graders: Graders
+    environments: Environments
     agent: ChosenAgent
-    feedback: Feedback = "scores"
     on_step: Callable[[EpisodeSpec, EpisodeStep], None] = lambda spec, step: None
 
     async def play(self, spec: EpisodeSpec) -> Episode:
@@ -46,23 +51,23 @@ class EpisodePlayer:
             EpisodeError, ProviderError: the episode could not even begin.
         """
         started_at, begun = datetime.now(UTC), time.perf_counter()
-        environment = SupportQueueEnvironment(
-            self.registry, graders=self.graders, provider=spec.provider, feedback=self.feedback
-        )
-        chosen = TaskChooser(self.registry, spec.provider).at(spec.provider, spec.split, spec.index)
-        steps = await self._steps(environment, chosen, spec)
-        episode = self._record(spec, chosen.task, steps, started_at, time.perf_counter() - begun)
+        environment = self.environments.open(spec)
+        try:
+            steps = await self._steps(environment, spec)
+        finally:
+            await environment.aclose()
+        episode = self._record(spec, environment.task, steps, started_at, time.perf_counter() - begun)
         await notify_episode_finished(self.registry, episode)
         return episode
 
     def broken_off(
-        self, spec: EpisodeSpec, task: Task, steps: Sequence[EpisodeStep], reason: str, *, started_at: datetime
+        self, spec: EpisodeSpec, task: PlannedTask, steps: Sequence[EpisodeStep], reason: str, *, started_at: datetime
     ) -> Episode:
         """Return the record of an episode whose `play` was cancelled or raised, after the steps that `on_step` saw.
 
         The next ticket counts as `error` with the reason, later ones as `unreached`. Nobody is notified.
         """
-        tickets = [case.ticket.ticket_id for case in task.cases[: spec.max_tickets]]
+        tickets = task.ticket_ids[: spec.max_tickets]
         ended = list(steps)
         if len(ended) < len(tickets) and not any(step.status == "error" for step in ended):
             ended.append(EpisodeStep(ticket_id=tickets[len(ended)], status="error", error=reason))
@@ -71,7 +76,12 @@ class EpisodePlayer:
         return self._record(spec, task, ended, started_at, duration_s)
 
     def _record(
-        self, spec: EpisodeSpec, task: Task, steps: Sequence[EpisodeStep], started_at: datetime, duration_s: float
+        self,
+        spec: EpisodeSpec,
+        task: PlannedTask,
+        steps: Sequence[EpisodeStep],
+        started_at: datetime,
+        duration_s: float,
     ) -> Episode:
         return Episode(
             episode_id=f"{spec.provider}:{spec.task_id}:{spec.repeat}",
@@ -81,8 +91,8 @@ class EpisodePlayer:
             task_id=task.task_id,
             task_title=task.title,
             difficulty=task.difficulty,
-            task_fingerprint=task_fingerprint(task),
-            rubric=self.graders.for_task(task).rubric.card,
+            task_fingerprint=task.fingerprint,
+            rubric=task.rubric,
             agent=self.agent.label,
             model=self.agent.model,
             seed=spec.seed,
@@ -92,46 +102,36 @@ class EpisodePlayer:
             duration_s=round(duration_s, 6),
         )
 
-    async def _steps(
-        self, environment: SupportQueueEnvironment, chosen: ChosenTask, spec: EpisodeSpec
-    ) -> list[EpisodeStep]:
-        observation = await environment.reset(
-            seed=spec.seed, provider=spec.provider, split=spec.split, index=spec.index
-        )
-        tickets = [case.ticket.ticket_id for case in chosen.task.cases[: spec.max_tickets]]
-        agent = None
+    async def _steps(self, environment: PlayedEnvironment, spec: EpisodeSpec) -> list[EpisodeStep]:
+        tickets = environment.task.ticket_ids[: spec.max_tickets]
         steps: list[EpisodeStep] = []
-        for ticket_id in tickets:
+        begun = time.perf_counter()
+        try:
+            observation = await environment.reset(spec.seed)
+        except ClientError as error:  # of a server; in this process, there is then nothing to play at all
+            steps.append(self._failed(tickets[0], error, begun))
+            self.on_step(spec, steps[0])
+            return [*steps, *_unreached(tickets[1:])]
+        agent = None
+        for planned_id in tickets:
+            ticket_id = planned_id if observation.ticket is None else observation.ticket.ticket_id
             begun = time.perf_counter()
-            action = usage = None
+            reply = None
             try:
                 if agent is None:
                     agent = self.agent.for_episode(spec.seed)
                 reply = await ask(agent, self.agent.label, observation)
-                action, usage = reply.action, reply.usage
                 latency_s = round(time.perf_counter() - begun, 6)
-                observation = await environment.step(action)
-            except (PluginCallError, EpisodeError) as error:
-                message = _told(error, self.agent.label, ticket_id)
-                logger.warning("%s", error.detail if isinstance(error, PluginCallError) else message)
-                logger.info("where it came from:", exc_info=error)
-                step = EpisodeStep(
-                    ticket_id=ticket_id,
-                    status="error",
-                    action=action,
-                    error=message,
-                    usage=usage or (error.usage if isinstance(error, AgentError) else None),
-                    latency_s=round(time.perf_counter() - begun, 6),
-                )
+                observation, grade = await environment.step(reply.action)
+            except (PluginCallError, EpisodeError, ClientError) as error:
+                step = self._failed(ticket_id, error, begun, reply)
             else:
-                grade = environment.last_grade
-                assert grade is not None  # noqa: S101 - a step that returned has graded
                 step = EpisodeStep(
                     ticket_id=ticket_id,
                     status="graded",
-                    action=action,
+                    action=reply.action,
                     grade=without_details(grade),
-                    usage=usage,
+                    usage=reply.usage,
                     latency_s=latency_s,
                 )
             steps.append(step)
@@ -140,11 +140,23 @@ class EpisodePlayer:
                 break
         return [*steps, *_unreached(tickets[len(steps) :])]
 
-
-def _told(error: Exception, agent: str, ticket_id: str) -> str:
-    if isinstance(error, ActionError):
-        return f"agent {agent!r} failed at ticket {ticket_id!r}: {error}"
-    return str(error)
+    def _failed(
+        self, ticket_id: str, error: SupportbenchError, begun: float, reply: AgentReply | None = None
+    ) -> EpisodeStep:
+        message = str(error)
+        if reply is not None and isinstance(error, ActionError | RefusedMessageError):  # which do not say whose fault
+            message = f"agent {self.agent.label!r} failed at ticket {ticket_id!r}: {message}"
+        logger.warning("%s", error.detail if isinstance(error, PluginCallError) else message)
+        logger.info("where it came from:", exc_info=error)
+        usage = None if reply is None else reply.usage
+        return EpisodeStep(
+            ticket_id=ticket_id,
+            status="error",
+            action=None if reply is None else reply.action,
+            error=message,
+            usage=usage or (error.usage if isinstance(error, AgentError) else None),
+            latency_s=round(time.perf_counter() - begun, 6),
+        )
 
 
 def _unreached(tickets: Iterable[str]) -> Iterator[EpisodeStep]:

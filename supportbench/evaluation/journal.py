@@ -68,6 +68,17 @@ def read_journal(path: Path) -> Iterator[Episode]:
                 raise RunError(f"{path}, line {number}: {error}") from error
 
 
+def check_writable(path: Path) -> None:
+    """Raise `RunError` unless a file can be written there: better now than when a model has been paid."""
+    try:
+        if path.exists() and not path.is_file():
+            raise RunError(f"{path} is no regular file. Name another one with --out.")
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise RunError(f"Cannot write {path}: {error.strerror}. Name another file with --out.") from error
+
+
 def write_json(path: Path, value: object) -> None:
     """Write the value as indented JSON, whole or not at all: into a file beside it, synced, then put in its place."""
     data: Any = codec.unstructure(value)

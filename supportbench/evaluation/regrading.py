@@ -8,6 +8,7 @@ import attrs
 
 from supportbench.choosing import TaskChooser
 from supportbench.errors import ActionError, ResetError, RunError, shown
+from supportbench.evaluation.environments import REMOTE
 from supportbench.evaluation.episode import without_details
 from supportbench.graders import Graders, OpenTask
 from supportbench.grading import check_taxonomy
@@ -91,6 +92,11 @@ class Regrader:
         )
 
     def _opened(self, episode: Episode) -> OpenTask:
+        if episode.task_fingerprint == REMOTE:
+            raise RunError(
+                f"task {shown(episode.task_id)} was played on a server, which does not tell what is in its tasks: "
+                "whether one here is the same cannot be known. What the server records (serve --record) can be graded."
+            )
         try:
             chosen = self._chooser.at(episode.provider, episode.split, episode.index)
         except ResetError as error:

@@ -8,6 +8,7 @@ import pytest
 
 from supportbench import EpisodeSpec, EpisodeStep, Rubric, RubricComponent, SafetyPolicy, StaticTasks
 from supportbench.evaluation.agents import choose_agent
+from supportbench.evaluation.environments import LocalEnvironments
 from supportbench.evaluation.episode import EpisodePlayer
 from supportbench.graders import Graders
 from supportbench.interfaces import Agent
@@ -38,7 +39,7 @@ def player_of(agent: Agent, seen: list[EpisodeStep]) -> EpisodePlayer:
     registry = registry_of(components=[Told("told")], rubrics=[RUBRIC], providers=[provider], agents=[agent])
     return EpisodePlayer(
         registry=registry,
-        graders=Graders(registry),
+        environments=LocalEnvironments(registry=registry, graders=Graders(registry)),
         agent=choose_agent(registry, agent.name),
         on_step=lambda spec, step: seen.append(step),
     )
@@ -66,7 +67,8 @@ async def test_an_episode_that_was_broken_off_is_recorded_with_one_error_at_most
     seen: list[EpisodeStep] = []
     player = player_of(FailsAt(failing), seen)
     whole = await player.play(SPEC)
-    episode = player.broken_off(SPEC, TASK, seen[:played], "stopped", started_at=datetime.now(UTC))
+    task = player.environments.open(SPEC).task
+    episode = player.broken_off(SPEC, task, seen[:played], "stopped", started_at=datetime.now(UTC))
     assert [step.status for step in episode.steps] == statuses
     assert list(episode.errors) == errors
     assert [step.ticket_id for step in episode.steps] == [step.ticket_id for step in whole.steps]

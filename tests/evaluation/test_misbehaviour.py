@@ -26,7 +26,7 @@ from supportbench import (
 )
 from supportbench.evaluation.agents import choose_agent
 from supportbench.evaluation.journal import read_journal
-from supportbench.evaluation.run import Evaluation, plan
+from supportbench.evaluation.planning import Evaluation, plan
 from supportbench.offers import closing
 from tests.evaluation.test_run import RUBRIC, Acts, full_marks, house, run
 from tests.offering import Does, a_task, an_action, registry_of
@@ -170,5 +170,5 @@ class TestWhichTasks:
         provider = Endless(name="house", splits={"test": []})
         registry = registry_of(components=[Does(full_marks)], rubrics=[RUBRIC], providers=[provider], agents=[Acts()])
         planned = plan(self.evaluation(registry, limit=4), registry)
-        assert [chosen.task.task_id for chosen in planned.tasks] == ["t0", "t1"]
+        assert [task.task_id for task in planned.tasks] == ["t0", "t1"]
         assert [spec.max_tickets for spec in planned.specs()] == [None, 1]

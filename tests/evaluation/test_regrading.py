@@ -22,8 +22,9 @@ from supportbench import (
 )
 from supportbench.evaluation.agents import choose_agent
 from supportbench.evaluation.journal import read_journal
+from supportbench.evaluation.planning import Evaluation, plan
 from supportbench.evaluation.regrading import Regrader
-from supportbench.evaluation.run import Evaluation, evaluate, plan
+from supportbench.evaluation.run import evaluate
 from supportbench.graders import Graders
 from tests.offering import Does, a_task, an_action, registry_of
 

@@ -33,8 +33,9 @@ from supportbench import (
 )
 from supportbench.evaluation.agents import choose_agent
 from supportbench.evaluation.journal import RunFolder, read_journal
+from supportbench.evaluation.planning import Evaluation, plan
 from supportbench.evaluation.results import Results, summarize
-from supportbench.evaluation.run import Evaluation, evaluate, plan
+from supportbench.evaluation.run import evaluate
 from tests.offering import Does, a_task, an_action, registry_of
 
 RUBRIC = Rubric(name="default", components=[RubricComponent(use="does", weight=1.0)])
