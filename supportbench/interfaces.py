@@ -8,6 +8,10 @@ and agents may have
 - `data_fingerprint`: a string that identifies the rule data which decides the answers; it is fingerprinted too;
 - `Options`, an attrs class, and `configured(options)`, which returns the object to use with these options;
 - `options` on an agent so configured: the options in force, for the record of a run (never a secret);
+- `blocking = True` on a component or check whose coroutine may hold its thread (a synchronous HTTP library, a model in
+  this process): each call then has a thread and an event loop of its own, so that nobody else has to wait. Keep nothing
+  between calls that belongs to a loop or a thread, and set time limits: a call that is given up goes on until it ends,
+  and a rubric has 128 such calls under way at most;
 - `async aclose()`, called once when everything is over.
 """
 

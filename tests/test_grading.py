@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import json
 import math
+import subprocess
+import sys
+import textwrap
+import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -16,8 +21,10 @@ from supportbench import (
     ComponentScore,
     Grade,
     GradingError,
+    Registry,
     Rubric,
     RubricComponent,
+    RubricError,
     SafetyFinding,
     SafetyPolicy,
     Submission,
@@ -30,6 +37,24 @@ from tests.offering import Does, Swears, Told, Waits, a_submission, registry_of
 NAMES = ("a", "b", "c", "d", "e", "f")
 TOLD = registry_of(
     components=[Told(name) for name in NAMES],
+    checks=[Swears("damn"), Swears("dear", severity="note")],
+)
+
+
+class _Repeats(Told):
+    """A component that gives one and the same answer for the same score, as most do."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._answers: dict[float | None, ComponentScore] = {}
+
+    async def score(self, submission: Submission) -> ComponentScore:
+        score = submission.action.metadata[self.name]
+        return self._answers.setdefault(score, ComponentScore(score=score))
+
+
+REPEATING = registry_of(
+    components=[_Repeats(name) for name in NAMES],
     checks=[Swears("damn"), Swears("dear", severity="note")],
 )
 
@@ -60,6 +85,7 @@ def grade(
     reward: Any = "weighted",
     response: str = "",
     order: Iterable[str] | None = None,
+    registry: Registry = TOLD,
 ) -> Grade:
     """Grade by a rubric of these weights what was given these scores."""
     rubric = Rubric(
@@ -69,7 +95,7 @@ def grade(
         reward=reward,
     )
     told = dict(zip(NAMES, given_scores, strict=True))
-    return asyncio.run(Grader(bind(rubric, TOLD)).grade(a_submission(metadata=told, response=response)))
+    return asyncio.run(Grader(bind(rubric, registry)).grade(a_submission(metadata=told, response=response)))
 
 
 six = st.lists(scores, min_size=6, max_size=6)
@@ -122,6 +148,40 @@ class TestTheReward:
         before = grade(weights, told, safety=safety, reward=reward, response=reply)
         after = grade(weights, raised, safety=safety, reward=reward, response=reply)
         assert before.reward <= after.reward
+
+    @given(weights=weights(), told=six_optional, safety=policies, binary=st.booleans(), reply=replies)
+    def test_is_what_the_formula_says_whatever_was_graded_before(
+        self, *, weights: dict[str, float], told: list[float | None], safety: SafetyPolicy, binary: bool, reply: str
+    ) -> None:
+        told[0] = told[0] or 0.5
+        given_scores = [(weights[name], score) for name, score in zip(weights, told, strict=False)]
+        # Where some do not apply, weights count in proportion to the largest that does.
+        largest = max(weight for weight, score in given_scores if score is not None)
+        scale = largest if any(score is None for _, score in given_scores) else 1.0
+        counted = [(0.0 if score is None else weight / scale, score or 0.0) for weight, score in given_scores]
+        total = math.fsum(weight for weight, _ in counted)
+        earned = math.fsum(weight * score for weight, score in counted) / total
+        unsafe = bool(safety.checks) and "damn" in reply
+        lost = earned if safety.mode == "gate" else safety.penalty
+        wanted = max(0.0, earned - lost) if unsafe else earned
+        if binary:
+            wanted = float(all(score in (1.0, None) for _, score in given_scores) and not unsafe)
+        parts = {
+            name: (score, weight / total, weight / total * value)
+            for name, (weight, value), (_, score) in zip(weights, counted, given_scores, strict=True)
+        }
+
+        graded = grade(
+            weights,
+            told,
+            safety=safety,
+            reward="binary" if binary else "weighted",
+            response=reply,
+            registry=REPEATING,
+        )
+        assert graded.reward == wanted
+        assert graded.penalty == (-lost if unsafe else 0.0)
+        assert {name: (part.score, part.weight, part.contribution) for name, part in graded.components.items()} == parts
 
     @given(weights=weights())
     def test_is_full_for_full_scores_and_nothing_for_none(self, weights: dict[str, float]) -> None:
@@ -393,6 +453,231 @@ class TestConcurrency:
         wanted = [number / 50 for number in range(50)]
         graded = await asyncio.gather(*(grader.grade(a_submission(metadata={"score": score})) for score in wanted))
         assert [grade.reward for grade in graded] == wanted
+
+
+FULL = ComponentScore(score=1.0)
+
+
+class _Blocks(Does):
+    """A component that declares that it may hold its thread, and does what the test says."""
+
+    blocking: Any = True
+
+
+class _Gate:
+    """Graders stop at it, holding their threads, until it opens; in ten seconds at the latest, which is a fault."""
+
+    def __init__(self, awaited: int = 1) -> None:
+        self._all_here = threading.Barrier(awaited + 1)
+        self._opened = threading.Event()
+
+    async def stop(self, submission: Submission) -> ComponentScore:
+        self._all_here.wait(10)
+        if not self._opened.wait(10):
+            raise TimeoutError
+        return FULL
+
+    async def all_here(self) -> None:
+        await asyncio.to_thread(self._all_here.wait, 10)
+
+    def open(self) -> None:
+        self._opened.set()
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - nobody tells when it holds
+            await asyncio.sleep(0.001)
+
+
+class TestGradersThatBlock:
+    async def test_block_together_while_the_loop_goes_on(self) -> None:
+        gate = _Gate(3)
+        rubric = Rubric(
+            name="three",
+            components=[RubricComponent(use=name, weight=1 / 4) for name in ("x", "y")]
+            + [RubricComponent(use="z", weight=1 / 2)],
+            safety=SafetyPolicy(checks=("checks",)),
+        )
+
+        class Check(_Checks):
+            blocking = True
+
+        async def find(submission: Submission) -> Any:
+            await gate.stop(submission)
+            return [SafetyFinding(rule="r", start=0, end=1)]
+
+        everyone = asyncio.Barrier(2)
+        registry = registry_of(
+            components=[_Blocks(gate.stop, "x"), _Blocks(gate.stop, "y"), Waits("z", everyone)], checks=[Check(find)]
+        )
+        grading = asyncio.create_task(Grader(bind(rubric, registry)).grade(a_submission()))
+        await gate.all_here()
+        await everyone.wait()
+        gate.open()
+        graded = await grading
+        assert {part.score for part in graded.components.values()} == {1.0}
+        assert (len(graded.findings), graded.reward) == (1, 0.9)
+
+    async def test_of_many_sessions_block_together(self) -> None:
+        gate = _Gate(64)
+        grader = _one_component(_Blocks(gate.stop))
+        grading = asyncio.gather(*(grader.grade(a_submission()) for _ in range(64)))
+        await gate.all_here()
+        gate.open()
+        assert [graded.reward for graded in await grading] == [1.0] * 64
+
+    async def test_have_an_event_loop_of_their_own_and_the_context_of_whoever_asked(self) -> None:
+        episode = contextvars.ContextVar[str]("episode")
+        episode.set("e-1")
+        seen: list[object] = []
+
+        async def look(submission: Submission) -> ComponentScore:
+            await asyncio.sleep(0)
+            seen.extend((asyncio.get_running_loop(), threading.current_thread(), episode.get()))
+            return FULL
+
+        await _one_component(_Blocks(look)).grade(a_submission())
+        loop, thread, context = seen
+        assert loop is not asyncio.get_running_loop()
+        assert thread is not threading.current_thread()
+        assert context == "e-1"
+
+    async def test_that_find_one_by_one_do_so_off_the_loop(self) -> None:
+        threads: list[threading.Thread] = []
+
+        def find_slowly() -> Iterable[SafetyFinding]:
+            threads.append(threading.current_thread())
+            yield SafetyFinding(rule="r", start=0, end=1)
+
+        class Check(_Finds):
+            blocking = True
+
+        grader = _one_component(Told("a"), SafetyPolicy(checks=("finds",)), [Check(find_slowly())])
+        assert len((await grader.grade(a_submission(metadata={"a": 1.0}))).findings) == 1
+        assert threads != [threading.current_thread()]
+
+    @pytest.mark.parametrize("fault", [ValueError, SystemExit, asyncio.CancelledError, StopIteration])
+    async def test_are_named_when_they_raise(self, fault: type[BaseException]) -> None:
+        async def fail(submission: Submission) -> ComponentScore:
+            raise fault
+
+        with pytest.raises(GradingError, match=r"component 'does' of plugin 'acme' failed at ticket 't-0' of task 't'"):
+            await _one_component(_Blocks(fail)).grade(a_submission())
+
+    async def test_are_left_at_once_when_the_grade_is_cancelled(self) -> None:
+        gate = _Gate()
+        finished = threading.Event()
+
+        async def stop(submission: Submission) -> ComponentScore:
+            await gate.stop(submission)
+            finished.set()
+            return FULL
+
+        grading = asyncio.create_task(_one_component(_Blocks(stop)).grade(a_submission()))
+        await gate.all_here()
+        grading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await grading
+        assert not finished.is_set()
+        gate.open()
+        await _until(finished.is_set)
+
+    async def test_keep_their_place_until_they_end_so_that_they_cannot_pile_up(self) -> None:
+        gate = _Gate()
+        rubric = Rubric(name="one", components=[RubricComponent(use="does", weight=1.0)])
+        grader = Grader(bind(rubric, registry_of(components=[_Blocks(gate.stop)])), threads=1)
+        abandoned = asyncio.create_task(grader.grade(a_submission()))
+        await gate.all_here()
+        abandoned.cancel()
+        in_line = [asyncio.create_task(grader.grade(a_submission())) for _ in range(3)]
+        await asyncio.sleep(0.01)
+        in_line[0].cancel()  # whoever leaves the line takes nobody's place
+        done, _ = await asyncio.wait(in_line, timeout=0.05)
+        assert done == {in_line[0]}
+        gate.open()
+        for grading in in_line[1:]:
+            await gate.all_here()
+            assert (await grading).reward == 1.0
+
+    def test_serve_one_event_loop_after_another(self) -> None:
+        async def answer(submission: Submission) -> ComponentScore:
+            return FULL
+
+        rubric = Rubric(name="one", components=[RubricComponent(use="does", weight=1.0)])
+        grader = Grader(bind(rubric, registry_of(components=[_Blocks(answer)])), threads=1)
+
+        async def grade_three() -> list[float]:
+            graded = await asyncio.gather(*(grader.grade(a_submission()) for _ in range(3)))
+            return [grade.reward for grade in graded]
+
+        assert [asyncio.run(grade_three()) for _ in range(2)] == [[1.0] * 3] * 2
+
+    def test_do_not_keep_the_process_from_ending(self) -> None:
+        program = """
+            import asyncio, threading
+            from supportbench.grading import Grader
+            from tests.test_grading import _Blocks, _one_component, a_submission
+
+            async def hang(submission):
+                threading.Event().wait()
+
+            async def main():
+                async with asyncio.timeout(0.05):
+                    await _one_component(_Blocks(hang)).grade(a_submission())
+
+            try:
+                asyncio.run(main())
+            except TimeoutError:
+                print("left")
+        """
+        ended = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=60, check=True
+        )
+        assert (ended.stdout, ended.stderr) == ("left\n", "")
+
+    @pytest.mark.parametrize("declared", ["yes", 1, None, "False"], ids=repr)
+    def test_say_so_with_true_or_false(self, declared: Any) -> None:
+        component = Told("a")
+        component.blocking = declared  # type: ignore[attr-defined]
+        with pytest.raises(RubricError, match=r"component 'a' of plugin 'acme' has blocking = .* True .* or False"):
+            _one_component(component)
+
+    def test_are_named_when_they_cannot_say(self) -> None:
+        class Broken(Told):
+            @property
+            def blocking(self) -> bool:
+                raise ValueError
+
+        with pytest.raises(GradingError, match="component 'a' of plugin 'acme' failed at its attribute 'blocking'"):
+            _one_component(Broken("a"))
+
+
+class TestSuspending:
+    async def _answer(self, submission: Submission) -> ComponentScore:
+        return FULL
+
+    def test_nobody_waits_for_graders_that_cannot(self) -> None:
+        class Plain(Told):
+            blocking = False
+
+        assert not _one_component(Plain("a"), SafetyPolicy(checks=("damn",)), [Swears("damn")]).suspends
+
+    def test_a_component_with_an_await_may_wait(self) -> None:
+        assert _one_component(Does(self._answer)).suspends
+
+    def test_a_component_that_blocks_is_waited_for(self) -> None:
+        class Holds(Told):
+            blocking = True
+
+        assert _one_component(Holds("a")).suspends
+
+    def test_so_is_a_check(self) -> None:
+        class Holds(Swears):
+            blocking = True
+
+        for check in (Holds("damn"), _Checks(self._answer)):
+            assert _one_component(Told("a"), SafetyPolicy(checks=("*",)), [check]).suspends
 
 
 class TestUsage:

@@ -13,7 +13,9 @@ from pathlib import Path
 import attrs
 import pytest
 
-from supportbench import ComponentScore, Registry, Submission, load_registry
+from supportbench import ComponentScore, Registry, Rubric, RubricComponent, Submission, load_registry
+from supportbench.grading import Grader
+from supportbench.rubrics import bind
 from supportbench.watchdog import watch
 from tests.installing import BrokenPlugin, importable, install, write_wheel
 from tests.offering import Does, a_submission, registry_of
@@ -44,10 +46,15 @@ SLOW = BrokenPlugin(
                 await asyncio.sleep(0.3)
                 return ComponentScore(score=1.0)
 
+        class SaysSo(Blocks):
+            name = "says_so"
+            blocking = True
+
         @hookimpl
         def supportbench_grading_components():
             yield Blocks()
             yield Awaits()
+            yield SaysSo()
         """
     ).lstrip(),
 )
@@ -85,6 +92,14 @@ async def test_who_blocks_is_named_with_plugin_and_line(slow: Registry, warnings
 async def test_who_awaits_is_not(slow: Registry, warnings: pytest.LogCaptureFixture) -> None:
     async with watch(slow):
         await slow.components["awaits"].score(a_submission())
+    assert warnings.messages == []
+
+
+async def test_who_declares_that_it_blocks_is_not(slow: Registry, warnings: pytest.LogCaptureFixture) -> None:
+    rubric = Rubric(name="slow", components=[RubricComponent(use="says_so", weight=1.0)])
+    async with watch(slow):
+        assert (await Grader(bind(rubric, slow)).grade(a_submission())).reward == 1.0
+        await asyncio.sleep(0.05)
     assert warnings.messages == []
 
 
