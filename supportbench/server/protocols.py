@@ -16,7 +16,9 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
+from websockets.protocol import OPEN
 
+from supportbench.server.frames import Inbox, text_frame
 from supportbench.server.outbox import BatchedTransport, Outbox
 
 LINGER_S: Final = 2.0
@@ -236,6 +238,30 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     Within two ping intervals a peer has answered a ping, or it is dropped, whatever lies in its buffers.
     """
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.queue = cast("asyncio.Queue[Any]", Inbox(self.loop))
+
+    async def send(self, message: Any) -> None:
+        """Send what the app says: a text on the short way, everything else as uvicorn does."""
+        if (
+            self.conn.state is OPEN
+            and not self.disconnected
+            and self.handshake_complete
+            and message.get("text") is not None
+            and self.writable.is_set()
+            and not self.conn.extensions
+        ):
+            self.transport.write(text_frame(message["text"].encode()))
+        else:
+            await super().send(message)
 
     def end_failed_handshake(self) -> None:
         """Send what the failed handshake is answered with, if anything, and close: uvicorn leaves it hanging."""
