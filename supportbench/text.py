@@ -123,19 +123,18 @@ class PhraseGroups:
     are looked at more closely.
     """
 
-    __slots__ = ("_longer", "_single", "_triggers")
+    __slots__ = ("_phrases", "_triggers")
 
     def __init__(self, groups: Iterable[Iterable[str]]) -> None:
-        self._single: dict[str, list[int]] = {}
-        self._longer: dict[str, list[tuple[int, str]]] = {}
+        # By the longest word of each; once that stands in a text, nothing more is looked for of a phrase of one word.
+        self._phrases: dict[str, list[tuple[int, str]]] = {}
         for group, phrases in enumerate(groups):
             for phrase in phrases:
                 stems = fold(phrase).split()
-                if len(stems) == 1:
-                    self._single.setdefault(stems[0], []).append(group)
-                elif stems:
-                    self._longer.setdefault(max(stems, key=len), []).append((group, fold(phrase)))
-        self._triggers = frozenset((*self._single, *self._longer))
+                if stems:
+                    rest = fold(phrase) if len(stems) > 1 else ""
+                    self._phrases.setdefault(max(stems, key=len), []).append((group, rest))
+        self._triggers = frozenset(self._phrases)
 
     def found_in(self, text: str) -> frozenset[int]:
         """Return the places (from 0) of the groups of which the text contains a phrase."""
@@ -143,14 +142,7 @@ class PhraseGroups:
         woken = self._triggers.intersection(stems)
         if not woken:
             return _NONE
-        found: list[int] = []
-        for trigger in woken:
-            if trigger in self._single:
-                found += self._single[trigger]
-            for group, phrase in self._longer.get(trigger, ()):
-                if phrase in folded:
-                    found.append(group)
-        return frozenset(found)
+        return frozenset([group for trigger in woken for group, rest in self._phrases[trigger] if rest in folded])
 
 
 def word_spans(text: str) -> list[tuple[str, int, int]]:
