@@ -101,11 +101,12 @@ class StoredSessions:
     async def sweep(self, *, everything: bool) -> None:
         """Free the places of sessions that have ended; with `everything`, also of those that should not have yet."""
         for session_id in self._places.of_the_store() if everything else self._places.overdue():
-            if await self._store.expires_in(session_id) is not None:
-                self._places.renew(session_id, self._place_for_s)
-            else:
+            left_s = await self._store.expires_in(session_id)
+            if left_s is None:
                 self._places.free(session_id)
                 logger.info("Session ended", extra={"session_id": session_id})
+            else:
+                self._places.renew(session_id, min(left_s, self._place_for_s))
 
     async def check(self) -> None:
         """Raise `StoreError` unless the store can be reached."""
