@@ -19,6 +19,8 @@ from supportbench.server.service import Service
 
 AnyRequest = Request[Any, Any, Any]
 
+OPENMETRICS: Final = "application/openmetrics-text"
+
 
 def metrics_routes(service: Service, turned_away: Callable[[], Mapping[int, int]]) -> list[HTTPRouteHandler]:
     """Return the route of the metrics; `turned_away` tells how many requests the gate has refused, by status."""
@@ -49,12 +51,12 @@ def _registry(service: Service, turned_away: Callable[[], Mapping[int, int]]) ->
 
 
 def _exposition(registry: Any, accept: str) -> tuple[bytes, str]:
+    """Return the figures and their media type: OpenMetrics where that is accepted, else the text format."""
     from prometheus_client.exposition import choose_encoder  # noqa: PLC0415
 
-    try:
-        encoder, media_type = choose_encoder(accept)
-    except ValueError:  # a version that is no number
-        encoder, media_type = choose_encoder("")
+    # The library reads an Accept header itself, but falls over one that is no good.
+    accepted = {wish.partition(";")[0].strip().lower() for wish in accept.split(",")}
+    encoder, media_type = choose_encoder(OPENMETRICS if OPENMETRICS in accepted else "")
     return encoder(registry), media_type
 
 
@@ -111,7 +113,7 @@ _METRICS: Final = Operation(
     answers={
         200: Answer(
             description="In the text format, or as OpenMetrics if that is asked for.",
-            content={TEXT: str, "application/openmetrics-text": str},
+            content={TEXT: str, OPENMETRICS: str},
         )
     },
 )

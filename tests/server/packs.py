@@ -92,4 +92,5 @@ def evil_pack() -> StaticTasks:
     """Return a provider whose names and texts are all written against a page."""
     texts: dict[str, Any] = {"title": EVIL, "difficulty": EVIL, "description": EVIL, "instructions": EVIL}
     name = EVIL.replace("/", "").replace(":", "").replace(",", "")
-    return StaticTasks(name=name, splits={EVIL: (told_task(EVIL, **texts),), "test": ()})
+    words = Taxonomy(priorities=(EVIL, "P3"), queues=(EVIL, "billing"), dispositions=(EVIL, "respond"))
+    return StaticTasks(name=name, splits={EVIL: (told_task(EVIL, taxonomy=words, **texts),), "test": ()})
