@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -25,6 +26,7 @@ from tests.shop import a_shop
 
 HERE: Final = Path(__file__).parent
 TOKEN: Final = "a-token-for-tests"  # noqa: S105
+PAGE: Final = HERE.parents[1] / "docs" / "reference" / "http.md"
 GATED: Final = {"403", "421", "429"}
 
 
@@ -225,3 +227,31 @@ def test_schemathesis_finds_nothing_where_the_names_exist(tmp_path: Path) -> Non
 def test_schemathesis_finds_nothing_behind_a_token(tmp_path: Path) -> None:
     with serving(tokens=(TOKEN,)) as served:
         attack(served, tmp_path, "--header", f"Authorization: Bearer {TOKEN}")
+
+
+# -- the reference page -------------------------------------------------------------------------------------------
+
+_ROW: Final = re.compile(r"^\| `(GET|POST) (\S+)` \|(.*)\|(.*)\|(.*)\|$", re.MULTILINE)
+_ANYWHERE: Final = {"401", "403", "413", "421", "429"}
+
+
+def test_the_reference_page_has_every_route_what_it_takes_and_what_it_refuses(document: dict[str, Any]) -> None:
+    rows = {(found[1], found[2]): found.groups()[2:] for found in _ROW.finditer(PAGE.read_text(encoding="utf-8"))}
+    assert set(rows) == {(method, path) for method, path, _ in operations(document)}
+    for method, path, operation in operations(document):
+        takes, answers, refuses = rows[method, path]
+        assert answers.strip()
+        named = set(re.findall(r"`([^`]+)`", takes))
+        taken = {parameter["name"] for parameter in operation.get("parameters", ()) if parameter["in"] != "path"}
+        for content in operation.get("requestBody", {}).get("content", {}).values():
+            name = content["schema"]["$ref"].rpartition("/")[2]
+            taken |= set(document["components"]["schemas"][name]["properties"])
+        assert named == taken - {"supportbench_session"}, path
+        statuses = {status for status in operation["responses"] if status >= "400"} - _ANYWHERE
+        assert set(refuses.split()) == statuses, path
+
+
+def test_the_reference_page_explains_every_status(document: dict[str, Any]) -> None:
+    explained = set(re.findall(r"\b\d{3}\b", PAGE.read_text(encoding="utf-8").partition("| status | when |")[2]))
+    for _, _, operation in operations(document):
+        assert {status for status in operation["responses"] if status >= "400"} <= explained
