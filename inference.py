@@ -44,9 +44,9 @@ from supportbench.evaluation.environments import PlannedTask
 from supportbench.evaluation.episode import EpisodePlayer
 from supportbench.evaluation.journal import check_writable, write_json
 from supportbench.evaluation.planning import Evaluation, PlannedRun, plan
-from supportbench.evaluation.remote import Server, plan_on_server, started
 from supportbench.evaluation.results import TaskResult, summarize
 from supportbench.evaluation.run import new_run_id, results_of
+from supportbench.evaluation.servers import Server, plan_on_server, started
 from supportbench.evaluation.stopping import Stop
 from supportbench.interfaces import EpisodeSpec
 from supportbench.models import Episode, EpisodeStep, SupportQueueAction
@@ -103,7 +103,7 @@ def command(task_ids: tuple[str, ...], deadline: int, rubric: str | None, out: P
     ENV_BASE_URL   play on the server at this URL; with neither of them the
                    environment runs in here
     SUPPORTBENCH_TOKEN
-                   the token that the server wants
+                   the token that the server wants, or that the container gets
 
     Exits 0 when it finished, 1 when a task had an error, 2 when it could not start, 130 after Ctrl-C and 143 after
     SIGTERM; the results are written all the same.
@@ -137,9 +137,7 @@ class Asked:
         cls, environ: Mapping[str, str], task_ids: tuple[str, ...], rubric: str | None, block: tuple[str, ...]
     ) -> Asked:
         """Return what options and variables ask for; raises `SupportbenchError` where it cannot be had."""
-        server = server_of(environ)
-        if server is not None and rubric is not None:
-            raise SettingsError("--rubric: it is the server that grades. Start it with that rubric.")
+        server = server_of(environ, rubric)
         program = Program(environ=environ, settings=Settings.from_environ(environ))
         registry = program.load_plugins(block)
         rubric = rubric or program.settings.rubric
@@ -147,7 +145,7 @@ class Asked:
             agent=agent_for(environ, registry),
             provider=program.settings.provider,
             task_ids=task_ids,
-            rubric=None if rubric is None else resolve_rubric(registry, rubric),
+            rubric=None if rubric is None or server is not None else resolve_rubric(registry, rubric),
             feedback=program.settings.feedback,
         )
         return cls(evaluation=evaluation, registry=registry, server=server)
@@ -160,8 +158,8 @@ class Asked:
         return await plan_on_server(self.evaluation, self.registry, server)
 
 
-def server_of(environ: Mapping[str, str]) -> AbstractAsyncContextManager[Server] | None:
-    """Return the server that the variables name, None if they name none."""
+def server_of(environ: Mapping[str, str], rubric: str | None) -> AbstractAsyncContextManager[Server] | None:
+    """Return the server that the variables name, None if they name none; one that is started here takes the rubric."""
     images = [environ[name].strip() for name in IMAGE_VARIABLES if environ.get(name, "").strip()]
     url = environ.get(URL_VARIABLE, "").strip()
     if images and url:
@@ -169,7 +167,9 @@ def server_of(environ: Mapping[str, str]) -> AbstractAsyncContextManager[Server]
             f"{' or '.join(IMAGE_VARIABLES)} and {URL_VARIABLE} say different things. Unset one of them."
         )
     if images:
-        return started(images[0], Server.from_environ("", environ))
+        return started(images[0], environ if rubric is None else {**environ, "SUPPORTBENCH_RUBRIC": rubric})
+    if url and rubric is not None:
+        raise SettingsError(f"--rubric does not go with {URL_VARIABLE}: start that server with the rubric.")
     return nullcontext(Server.from_environ(url, environ)) if url else None
 
 

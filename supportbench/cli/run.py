@@ -151,7 +151,7 @@ def _planned(
     )
     if server is None:
         return plan(evaluation, registry)
-    from supportbench.evaluation.remote import Server, plan_on_server  # takes a quarter of a second
+    from supportbench.evaluation.servers import Server, plan_on_server  # takes a quarter of a second
 
     return asyncio.run(plan_on_server(evaluation, registry, Server.from_environ(server, program.environ)))
 

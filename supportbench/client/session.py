@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack
 from functools import partial
@@ -202,6 +203,7 @@ class SyncSupportQueueClient:
             result = env.reset(seed=0)
 
     The connection lives on an event loop in a thread of its own, so that it does not matter whether one runs already.
+    What nobody closes is closed at the end of the program.
     """
 
     def __init__(self, client: SupportQueueClient) -> None:
@@ -221,13 +223,15 @@ class SyncSupportQueueClient:
 
     def connect(self) -> Self:
         """Connect, after starting the container if there is one; raises like `SupportQueueClient.connect`."""
-        if self._portal is None:
-            self._portal = self._stack.enter_context(start_blocking_portal())
+        if self._portal is not None:
+            return self
+        self._portal = self._stack.enter_context(start_blocking_portal())
         try:
             self._call(self._client.connect)
         except BaseException:
             self.close()
             raise
+        atexit.register(self.close)  # or a program that forgets to would hang: its thread ends before the connection
         return self
 
     def reset(
@@ -256,6 +260,7 @@ class SyncSupportQueueClient:
         """Close the connection and remove the container, if there is one; closing twice does no harm."""
         if self._portal is None:
             return
+        atexit.unregister(self.close)
         try:
             self._call(self._client.close)
         finally:
