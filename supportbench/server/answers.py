@@ -7,6 +7,8 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 from litestar import Request, Response
+from litestar.exceptions import ClientException
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 
 from supportbench import codec
 from supportbench.errors import DecodeError
@@ -32,15 +34,24 @@ def refused_answer(refusal: Refusal) -> Response[bytes]:
 async def read_body(request: Request[Any, Any, Any], kind: type[T], *, empty: T | None = None) -> T:
     """Return the body as a value of that type, `empty` where there is none.
 
-    Raises `RefusedError` naming the path of every fault; whatever the content type says, a body is read as JSON.
+    Whatever the content type says, a body is read as JSON.
+
+    Raises:
+        RefusedError: with the path of every fault.
+        ClientException: with status 413, it has more bytes than a body may have.
     """
-    data = await request.body()
+    try:
+        data = await request.body()
+    except RequestEntityTooLarge as error:
+        most = request.route_handler.resolve_request_max_body_size()
+        told = f"The body has more than {most} bytes, which is the most."
+        raise ClientException(told, status_code=error.status_code) from error
     if not data and empty is not None:
         return empty
     try:
         parsed = codec.parse_json(data)
     except DecodeError as error:
-        raise RefusedError(invalid_json(error)) from None
+        raise RefusedError(invalid_json(error, data, where="body")) from None
     try:
         return codec.structure(parsed, kind)
     except DecodeError as error:

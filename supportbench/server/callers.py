@@ -7,8 +7,8 @@ meet; what was the default one before ends if it was only ever used as such.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from http.cookies import CookieError, SimpleCookie
+import contextlib
+from collections.abc import Sequence
 from typing import Any, Final
 
 import attrs
@@ -16,7 +16,7 @@ from litestar import Request
 
 from supportbench.protocol import SESSION_HEADER
 from supportbench.server.gate import Caller
-from supportbench.server.refusals import busy, no_session, two_sessions
+from supportbench.server.refusals import RefusedError, busy, no_session, two_sessions
 from supportbench.server.service import Service
 from supportbench.server.sessions import Defaults
 
@@ -45,6 +45,9 @@ class Callers:
 
     def __init__(self, service: Service) -> None:
         self._sessions = service.sessions
+        # Each use renews it, and a session lives this long at most after its last one: so the default one is not
+        # forgotten before it has ended.
+        self._defaults_live_s = service.sessions.timeout_s + service.settings.step_timeout_s
         self._has_tokens = bool(service.settings.tokens)
         self._keeps_defaults = service.settings.default_session
 
@@ -60,15 +63,16 @@ class Callers:
             return SessionChoice(session_id=named, owner=caller.owner, by_id=True)
         cookie = self._from_cookie(request)
         if cookie is not None and await self._sessions.exists(cookie, caller.owner):
-            return SessionChoice(session_id=cookie, owner=caller.owner)
-        session_id = await self._sessions.create(caller.owner)
+            return SessionChoice(session_id=cookie, owner=caller.owner, by_id=True)
+        key = self._default_key(caller)
+        session_id, new = await self._place(caller.owner, key)
         sets_cookie = self._keeps_defaults and not self._has_tokens
         secure = "; Secure" if request.url.scheme == "https" else ""
         return SessionChoice(
             session_id=session_id,
             owner=caller.owner,
-            new=True,
-            default_key=self._default_key(caller),
+            new=new,
+            default_key=key if new else None,
             cookie=f"{COOKIE}={session_id}; Path=/; HttpOnly; SameSite=Strict{secure}" if sets_cookie else None,
         )
 
@@ -80,12 +84,13 @@ class Callers:
             return SessionChoice(session_id=named, owner=caller.owner, by_id=True)
         cookie = self._from_cookie(request)
         if cookie is not None:
-            return SessionChoice(session_id=cookie, owner=caller.owner)
+            return SessionChoice(session_id=cookie, owner=caller.owner, by_id=True)
         key = self._default_key(caller)
-        stored = None if key is None else await self._sessions.defaults.load(key)
-        if stored is None or not stored.value.session_ids:
+        session_ids = () if key is None else await self._defaults_of(key)
+        if key is None or not session_ids:
             raise no_session()
-        return SessionChoice(session_id=stored.value.session_ids[-1], owner=caller.owner)
+        await self._sessions.defaults.touch(key, self._defaults_live_s)
+        return SessionChoice(session_id=session_ids[-1], owner=caller.owner)
 
     async def give_up(self, choice: SessionChoice) -> None:
         """End the session that was made for a reset which was refused."""
@@ -104,7 +109,7 @@ class Callers:
             kept = before[-_MOST_UNPLAYED + 1 :]
             value = Defaults(session_ids=(*kept, choice.session_id))
             version = stored.version if stored else None
-            if await defaults.replace(key, version, value, ttl_s=self._sessions.timeout_s) is None:
+            if await defaults.replace(key, version, value, ttl_s=self._defaults_live_s) is None:
                 continue
             if before:
                 await self._sessions.drop_if_played(before[-1])
@@ -112,6 +117,37 @@ class Callers:
                 await self._sessions.drop_unless_named(session_id)
             return
         raise busy(choice.session_id)
+
+    async def _place(self, owner: str, key: str | None) -> tuple[str, bool]:
+        """Return a session for a bare reset, and whether it is new.
+
+        Where there is no room for one more, it is the caller's default one if that was played, since it would end with
+        this reset anyway; or a new one in the place of the oldest of those that were never played or named.
+        """
+        try:
+            return await self._sessions.create(owner), True
+        except RefusedError as error:
+            refused = error
+        session_ids = () if key is None else await self._defaults_of(key)
+        if session_ids and await self._is_played(session_ids[-1], owner):
+            return session_ids[-1], False
+        for session_id in session_ids:
+            if await self._sessions.exists(session_id, owner):
+                await self._sessions.drop_unless_named(session_id)
+                with contextlib.suppress(RefusedError):
+                    return await self._sessions.create(owner), True
+        raise refused
+
+    async def _is_played(self, session_id: str, owner: str) -> bool:
+        try:
+            saved = await self._sessions.saved(session_id, owner)
+        except RefusedError:
+            return False
+        return saved.stepped and not saved.addressed
+
+    async def _defaults_of(self, key: str) -> Sequence[str]:
+        stored = await self._sessions.defaults.load(key)
+        return () if stored is None else stored.value.session_ids
 
     def _default_key(self, caller: Caller) -> str | None:
         if not self._keeps_defaults:
@@ -123,14 +159,7 @@ class Callers:
     def _from_cookie(self, request: Request[Any, Any, Any]) -> str | None:
         if not self._keeps_defaults or self._has_tokens:
             return None
-        return _cookies(request.headers).get(COOKIE)
-
-
-def _cookies(headers: Mapping[str, str]) -> Mapping[str, str]:
-    try:
-        return {name: morsel.value for name, morsel in SimpleCookie(headers.get("cookie", "")).items()}
-    except CookieError:
-        return {}
+        return request.cookies.get(COOKIE)
 
 
 def _caller(request: Request[Any, Any, Any]) -> Caller:
@@ -140,7 +169,7 @@ def _caller(request: Request[Any, Any, Any]) -> Caller:
 
 def _named(request: Request[Any, Any, Any], in_body: str | None) -> str | None:
     """Return the session that the request names, in its header, body or query; an empty one is none."""
-    asked = (request.headers.get(SESSION_HEADER), in_body, request.query_params.get("session_id"))
+    asked = (*request.headers.getall(SESSION_HEADER, []), in_body, *request.query_params.getall("session_id", []))
     named = {session_id for session_id in asked if session_id}
     if len(named) > 1:
         raise two_sessions()

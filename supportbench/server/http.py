@@ -10,11 +10,13 @@ from litestar import Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
 
 from supportbench import codec
+from supportbench.errors import ActionError
 from supportbench.models import SupportQueueState
 from supportbench.protocol import SESSION_HEADER, ResetRequest, SessionResetRequest, StepRequest, StepResult
 from supportbench.server.answers import json_answer, read_body
 from supportbench.server.callers import COOKIE, Callers, SessionChoice
 from supportbench.server.operations import PROVIDER_FAILS, Answer, Operation, declared
+from supportbench.server.refusals import RefusedError, refusal_of
 from supportbench.server.service import Service
 from supportbench.server.wire import turn_body
 
@@ -34,10 +36,10 @@ def simulation_routes(service: Service) -> list[HTTPRouteHandler]:
         wanted = ResetRequest(**{name: getattr(asked, name) for name in _RESET_FIELDS})
         try:
             turn = await sessions.reset(choice.session_id, choice.owner, wanted, by_id=choice.by_id)
+            await callers.remember(choice)
         except BaseException:
             await callers.give_up(choice)
             raise
-        await callers.remember(choice)
         service.counts["resets"] += 1
         return json_answer(turn_body(turn, {"session_id": choice.session_id}), headers=_headers(choice))
 
@@ -45,7 +47,12 @@ def simulation_routes(service: Service) -> list[HTTPRouteHandler]:
     async def step(request: AnyRequest) -> Response[bytes]:
         asked = await read_body(request, StepRequest)
         choice = await callers.to_use(request, asked.session_id)
-        turn = await sessions.step(choice.session_id, choice.owner, asked.action, asked.timeout_s, by_id=choice.by_id)
+        try:
+            turn = await sessions.step(
+                choice.session_id, choice.owner, asked.action, asked.timeout_s, by_id=choice.by_id
+            )
+        except ActionError as error:
+            raise RefusedError(refusal_of(error, where="body.action")) from None
         service.counts["steps"] += 1
         metadata = {"session_id": choice.session_id}
         if asked.request_id is not None:

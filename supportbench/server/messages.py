@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any, Final, TypeAlias
 
 import attrs
@@ -49,6 +50,7 @@ class McpMessage:
 
 Incoming: TypeAlias = ResetMessage | StepMessage | StateMessage | CloseMessage | McpMessage
 
+_MOST_FAULTS: Final = 100
 _KEYS: Final[Mapping[str, frozenset[str]]] = {
     "reset": frozenset(("type", "data")),
     "step": frozenset(("type", "data", "timeout_s")),
@@ -59,51 +61,64 @@ _KEYS: Final[Mapping[str, frozenset[str]]] = {
 
 
 def read_message(text: str | bytes) -> Incoming:
-    """Return the message; raises `RefusedError` with OpenEnv's code, and never repeats large input."""
+    """Return the message; raises `RefusedError` with OpenEnv's code and all faults, and never repeats large input."""
     try:
         frame = codec.parse_json(text)
     except DecodeError as error:
-        raise RefusedError(invalid_json(error)) from None
+        raise RefusedError(invalid_json(error, text)) from None
     if type(frame) is not dict:
-        raise _invalid("", f"a message is an object with a type, not {_named(frame)}")
+        raise _refused([Fault("", f"a message is an object with a type, not {_named(frame)}")])
     kind = frame.get("type")
     known = _KEYS.get(kind) if type(kind) is str else None
-    if known is None:
+    if kind is None or known is None:
         raise _unknown_type(frame)
-    if not known.issuperset(frame):
-        key = next(key for key in frame if key not in known)
-        raise _invalid(_short(key), f"unknown key in a message of type {kind!r}. {did_you_mean(key, known)}")
+    faults = () if known.issuperset(frame) else _unknown_keys(frame, kind, known)
     if kind == "step":
-        if "data" not in frame:
-            raise _invalid("data", "required, but missing: the action")
-        return StepMessage(_structured(frame["data"], SupportQueueAction), _timeout(frame.get("timeout_s")))
+        timeout_s = frame.get("timeout_s")
+        if timeout_s is not None:
+            faults = (*_faults_of_timeout(timeout_s), *faults)
+        return StepMessage(_data(frame, "the action", SupportQueueAction, faults), timeout_s)
     if kind == "reset":
-        return ResetMessage(_structured(frame.get("data", {}), ResetRequest))
+        asked = frame if "data" in frame else {"data": {}}
+        return ResetMessage(_data(asked, "what to reset to", ResetRequest, faults))
     if kind == "mcp":
-        if "data" not in frame:
-            raise _invalid("data", "required, but missing: the JSON-RPC message")
-        return McpMessage(frame["data"])
+        return McpMessage(_data(frame, "the JSON-RPC message", None, faults))
+    if faults:
+        raise _refused(faults)
     return StateMessage() if kind == "state" else CloseMessage()
 
 
-def _structured(data: object, kind: type[Any]) -> Any:
+def _data(frame: Mapping[str, Any], what: str, kind: type[Any] | None, faults: Iterable[Fault]) -> Any:
+    """Return the message's data, as a value of that kind if one is given; raises with all faults if there are any."""
     try:
-        return codec.structure(data, kind)
+        data = frame["data"] if kind is None else codec.structure(frame["data"], kind)
+    except KeyError:
+        raise _refused([Fault("data", f"required, but missing: {what}"), *faults]) from None
     except DecodeError as error:
-        raise RefusedError(refusal_of(error, where="data")) from None
+        raise _refused([*refusal_of(error, where="data").faults, *faults]) from None
+    if faults:
+        raise _refused(faults)
+    return data
 
 
-def _timeout(value: object) -> float | None:
-    if value is None:
-        return None
+def _faults_of_timeout(value: object) -> Iterator[Fault]:
+    if type(value) is not float and type(value) is not int:
+        yield Fault("timeout_s", f"expected a number, got {_named(value)}")
+        return
     try:
-        return check_seconds("timeout_s", value)
+        check_seconds("timeout_s", value)
     except FieldError as error:
-        raise _invalid(error.field, error.problem) from None
+        yield Fault(error.field, error.problem)
 
 
-def _invalid(path: str, problem: str) -> RefusedError:
-    return RefusedError(refusal_of(DecodeError([Fault(path, problem)])))
+def _unknown_keys(frame: Mapping[str, Any], kind: str, known: Collection[str]) -> tuple[Fault, ...]:
+    unknown = islice((key for key in frame if key not in known), _MOST_FAULTS)
+    told = f"unknown key in a message of type {kind!r}."
+    return tuple(Fault(_short(key), f"{told} {did_you_mean(key, known)}") for key in unknown)
+
+
+def _refused(faults: Iterable[Fault]) -> RefusedError:
+    return RefusedError(refusal_of(DecodeError(faults)))
 
 
 def _unknown_type(frame: Mapping[str, Any]) -> RefusedError:
@@ -116,7 +131,7 @@ def _unknown_type(frame: Mapping[str, Any]) -> RefusedError:
 
 
 def _named(value: object) -> str:
-    names = {list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
+    names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
     return names.get(type(value), "a number")
 
 

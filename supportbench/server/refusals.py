@@ -10,12 +10,12 @@ import attrs
 from frozendict import frozendict
 
 from supportbench.errors import (
+    ActionError,
     DecodeError,
     EpisodeBusyError,
     EpisodeNotOpenError,
     Fault,
     PluginCallError,
-    ResetError,
     StoreError,
     SupportbenchError,
 )
@@ -119,6 +119,16 @@ def attached_already(session_id: str) -> RefusedError:
     )
 
 
+def factory_failed() -> Refusal:
+    """Return what a client is told for whom no environment could be made."""
+    return Refusal(
+        status=500,
+        code="FACTORY_ERROR",
+        message="The server could not make an environment for this connection; its log says why. Try again later.",
+        extra={"factory_name": "SupportQueueEnvironment"},
+    )
+
+
 def step_timed_out(timeout_s: float) -> RefusedError:
     """Return the error for a step whose grading took too long."""
     return RefusedError(
@@ -137,32 +147,48 @@ def refusal_of(error: SupportbenchError, *, where: str = "") -> Refusal:
     if isinstance(error, DecodeError):
         faults = tuple(Fault(_joined(where, fault.path), fault.message) for fault in error.faults)
         return Refusal(status=422, code="VALIDATION_ERROR", message=str(DecodeError(faults)), faults=faults)
+    if isinstance(error, ActionError):
+        return _refused_action(str(error), where)
     if isinstance(error, EpisodeNotOpenError | EpisodeBusyError):
         return Refusal(status=409, code="EXECUTION_ERROR", message=str(error))
     if isinstance(error, StoreError):
         return Refusal(status=503, code="SESSION_ERROR", message=str(error))
     if isinstance(error, PluginCallError):
         return Refusal(status=502, code="EXECUTION_ERROR", message=str(error))
-    if isinstance(error, ResetError):
-        return Refusal(status=422, code="VALIDATION_ERROR", message=str(error))
     return Refusal(status=422, code="VALIDATION_ERROR", message=str(error))
 
 
-def invalid_json(error: DecodeError) -> Refusal:
-    """Return what a client is told whose message is no JSON."""
+def _refused_action(told: str, where: str) -> Refusal:
+    """Return the refusal of a value that the task does not allow; like a fault's, its text begins with the field."""
+    field, colon, problem = told.partition(": ")
+    faults = (Fault(_joined(where, field), problem),) if colon else ()
+    message = str(faults[0]) if faults else told
+    return Refusal(status=422, code="VALIDATION_ERROR", message=message, faults=faults)
+
+
+def invalid_json(error: DecodeError, data: str | bytes, *, where: str = "") -> Refusal:
+    """Return what a client is told whose message, or body (`where` says so), is no JSON."""
+    problem = error.faults[0].message.removeprefix("no valid JSON: ").partition(" - at ")[0]
+    if not data:
+        problem = "there is nothing"
+    elif isinstance(data, bytes):
+        try:
+            data.decode()
+        except UnicodeDecodeError as wrong:
+            problem = f"byte {wrong.start} is no UTF-8"
     return Refusal(
         status=422,
         code="INVALID_JSON",
-        message=f"Invalid JSON: {error.faults[0].message.removeprefix('no valid JSON: ')}",
-        faults=error.faults,
+        message=f"Invalid JSON: {problem}",
+        faults=(Fault(where, f"no valid JSON: {problem}"),),
     )
 
 
-_PLACE: Final = re.compile(r"[^.\[\]]+")
+_PLACE: Final = re.compile(r"\[([0-9]{1,18})\]|([^.\[\]]+)")
 
 
 def _plain(fault: Fault) -> dict[str, Any]:
-    places = [int(part) if part.isdecimal() else part for part in _PLACE.findall(fault.path)]
+    places = [key or int(index) for index, key in _PLACE.findall(fault.path)]
     return {"loc": places, "msg": fault.message, "type": "value_error"}
 
 

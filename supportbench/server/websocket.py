@@ -10,12 +10,12 @@ from urllib.parse import parse_qs
 import msgspec
 
 from supportbench import codec
-from supportbench.errors import SupportbenchError
+from supportbench.errors import StoreError, SupportbenchError
 from supportbench.server.channel import Channel, GoneError, HangUpError, Receive, Scope, Send
 from supportbench.server.mcp import Mcp
 from supportbench.server.messages import Incoming, McpMessage, ResetMessage, StateMessage, StepMessage, read_message
 from supportbench.server.played import AttachedSession, Played
-from supportbench.server.refusals import Refusal, refusal_of
+from supportbench.server.refusals import Refusal, RefusedError, factory_failed, refusal_of
 from supportbench.server.service import Service
 from supportbench.server.wire import turn_frame
 
@@ -35,11 +35,16 @@ async def serve_websocket(service: Service, scope: Scope, receive: Receive, send
             holder = await service.sessions.attach(asked, caller.owner)
         else:
             session = service.sessions.open_live(caller.owner)
-    except SupportbenchError as error:
+    except (RefusedError, StoreError) as error:
         refusal = refusal_of(error)
+        service.refused(refusal, error, asked)
         if refusal.code == "CAPACITY_REACHED":
             logger.warning("%s", refusal.message)
         await channel.refuse(_frame(refusal))
+        return
+    except Exception as error:
+        service.failed(error, asked)
+        await channel.refuse(_frame(factory_failed()))
         return
     if not asked:
         try:
@@ -79,10 +84,10 @@ class Conversation:
                 return turn_frame(turn)
             return await self._answered(message)
         except SupportbenchError as error:
-            refusal = refusal_of(error)
+            refusal = refusal_of(error, where="data")
             self._service.refused(refusal, error, self._played.session_id)
             return _frame(refusal)
-        except (HangUpError, GoneError, OSError):
+        except (HangUpError, GoneError):
             raise
         except Exception as error:
             return _frame(self._service.failed(error, self._played.session_id))
