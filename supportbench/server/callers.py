@@ -7,7 +7,6 @@ meet; what was the default one before ends if it was only ever used as such.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -121,22 +120,16 @@ class Callers:
     async def _place(self, owner: str, key: str | None) -> tuple[str, bool]:
         """Return a session for a bare reset, and whether it is new.
 
-        Where there is no room for one more, it is the caller's default one if that was played, since it would end with
-        this reset anyway; or a new one in the place of the oldest of those that were never played or named.
+        Where there is no room for one more, it is the caller's default one if that was played and never named, since
+        it would end with this reset anyway.
         """
         try:
             return await self._sessions.create(owner), True
-        except RefusedError as error:
-            refused = error
-        session_ids = () if key is None else await self._defaults_of(key)
-        if session_ids and await self._is_played(session_ids[-1], owner):
-            return session_ids[-1], False
-        for session_id in session_ids:
-            if await self._sessions.exists(session_id, owner):
-                await self._sessions.drop_unless_named(session_id)
-                with contextlib.suppress(RefusedError):
-                    return await self._sessions.create(owner), True
-        raise refused
+        except RefusedError:
+            session_ids = () if key is None else await self._defaults_of(key)
+            if session_ids and await self._is_played(session_ids[-1], owner):
+                return session_ids[-1], False
+            raise
 
     async def _is_played(self, session_id: str, owner: str) -> bool:
         try:
