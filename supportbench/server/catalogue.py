@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from importlib.metadata import metadata
 from typing import Any, Final, Literal
 from urllib.parse import quote, unquote_to_bytes
@@ -20,6 +20,7 @@ from supportbench.inventory import InstalledPlugin, installed_plugins
 from supportbench.models import TaskCard, fields
 from supportbench.rubrics import resolve_rubric
 from supportbench.server.answers import json_answer
+from supportbench.server.mounting import root_of
 from supportbench.server.operations import PROVIDER_FAILS, Answer, Operation, declared
 from supportbench.server.query import read_query
 from supportbench.server.rubrics import Rubrics, describe_rubrics
@@ -88,9 +89,9 @@ def catalogue_routes(service: Service, schemas: Schemas, task_list: TaskList) ->
     override = None if settings.rubric is None else resolve_rubric(registry, settings.rubric)
     sound_rubrics: list[bytes] = []
 
-    @cache
-    def metadata_json() -> bytes:
-        return codec.encode(environment_metadata())
+    @lru_cache(maxsize=8)
+    def metadata_json(root: str) -> bytes:
+        return codec.encode(environment_metadata(documentation_url=f"{root}/docs"))
 
     @cache
     def schemas_json() -> bytes:
@@ -105,8 +106,8 @@ def catalogue_routes(service: Service, schemas: Schemas, task_list: TaskList) ->
         return json_answer(_HEALTHY)
 
     @get("/metadata", opt=declared(_METADATA))
-    async def tell_metadata() -> Response[bytes]:
-        return json_answer(metadata_json())
+    async def tell_metadata(request: AnyRequest) -> Response[bytes]:
+        return json_answer(metadata_json(root_of(request)))
 
     @get("/schema", opt=declared(_SCHEMA))
     async def schema() -> Response[bytes]:
@@ -147,7 +148,7 @@ def catalogue_routes(service: Service, schemas: Schemas, task_list: TaskList) ->
     return [health, tell_metadata, schema, plugins, rubrics, tasks, task]
 
 
-def environment_metadata() -> EnvironmentMetadata:
+def environment_metadata(*, documentation_url: str) -> EnvironmentMetadata:
     """Return what the installed distribution says of itself; the README is without its front matter."""
     told = metadata(DISTRIBUTION)
     readme = told.json.get("description")
@@ -157,7 +158,7 @@ def environment_metadata() -> EnvironmentMetadata:
         readme_content=_FRONT_MATTER.sub("", str(readme)) if readme else None,
         version=told["Version"],
         author=None,
-        documentation_url="/docs",
+        documentation_url=documentation_url,
     )
 
 
@@ -165,7 +166,7 @@ def _after_first_segment(request: AnyRequest) -> str:
     """Return the path behind its first segment as it was sent: Litestar's own has lost slashes that belong to an id."""
     scope = request.scope
     sent = scope.get("raw_path") or quote(scope["path"]).encode()
-    own = sent.removeprefix(scope.get("root_path", "").encode())
+    own = sent.removeprefix(root_of(request).encode())
     return unquote_to_bytes(own.lstrip(b"/").partition(b"/")[2]).decode(errors="replace")
 
 

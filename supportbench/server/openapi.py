@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cache
+from functools import lru_cache
 from importlib.metadata import metadata
 from typing import Any, Final, Literal
 
@@ -17,6 +17,7 @@ from supportbench import codec
 from supportbench.protocol import ErrorCode
 from supportbench.server.answers import json_answer
 from supportbench.server.catalogue import DISTRIBUTION
+from supportbench.server.mounting import root_of
 from supportbench.server.operations import JSON, PROVIDER_FAILS, Answer, Operation, Tag, declared, operation_of
 from supportbench.server.schemas import Schemas
 from supportbench.settings import ServerSettings
@@ -72,13 +73,13 @@ class ApiDocument:
 def openapi_routes(document: ApiDocument) -> list[HTTPRouteHandler]:
     """Return the route of the document."""
 
-    @cache
-    def document_json(app: Litestar) -> bytes:
-        return codec.encode(document.of(app))
+    @lru_cache(maxsize=8)
+    def document_json(app: Litestar, root: str) -> bytes:
+        return codec.encode({**document.of(app), "servers": [{"url": root or "/"}]})
 
     @get("/openapi.json", opt=declared(_OPENAPI))
     async def openapi(request: AnyRequest) -> Response[bytes]:
-        return json_answer(document_json(request.app))
+        return json_answer(document_json(request.app, root_of(request)))
 
     return [openapi]
 

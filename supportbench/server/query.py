@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any, Final, TypeVar, get_type_hints
 from urllib.parse import parse_qsl
 
@@ -16,7 +17,7 @@ from supportbench.server.refusals import RefusedError, refusal_of
 T = TypeVar("T")
 
 _WHOLE_NUMBER: Final = re.compile(r"-?[0-9]{1,18}")
-_MOST_FAULTS: Final = 100
+_MOST_PARAMETERS: Final = 100
 
 
 def read_query(request: Request[Any, Any, Any], kind: type[T]) -> T:
@@ -25,11 +26,16 @@ def read_query(request: Request[Any, Any, Any], kind: type[T]) -> T:
     Raises:
         RefusedError: 422 naming each parameter that is unknown, given twice or impossible.
     """
+    sent = request.scope["query_string"].decode("latin-1")
+    try:
+        pairs = parse_qsl(sent, keep_blank_values=True, max_num_fields=_MOST_PARAMETERS)
+    except ValueError:
+        raise _refused([Fault("", f"more than {_MOST_PARAMETERS} parameters")]) from None
     kinds = get_type_hints(kind)
     known = [field.name for field in attrs.fields(kind)]  # type: ignore[arg-type]
     faults: list[Fault] = []
     given: dict[str, object] = {}
-    for name, text in parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True):
+    for name, text in pairs:
         if name not in known:
             faults.append(Fault(_shortened(name), f"unknown parameter. {did_you_mean(name, known)}"))
         elif name in given:
@@ -41,8 +47,12 @@ def read_query(request: Request[Any, Any, Any], kind: type[T]) -> T:
     except DecodeError as error:
         faults.extend(error.faults)
     if faults:
-        raise RefusedError(refusal_of(DecodeError(faults[:_MOST_FAULTS]), where="query")) from None
+        raise _refused(faults)
     return value
+
+
+def _refused(faults: Sequence[Fault]) -> RefusedError:
+    return RefusedError(refusal_of(DecodeError(faults), where="query"))
 
 
 def _shortened(name: str) -> str:

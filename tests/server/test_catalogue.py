@@ -90,9 +90,7 @@ def test_the_metadata_are_openenvs(shop: Served) -> None:
 def test_the_readme_is_without_its_front_matter(shop: Served, tmp_path: Path) -> None:
     info = tmp_path / "supportbench-9.9.dist-info"
     info.mkdir()
-    readme = (
-        "---\ntitle: supportbench\nemoji: 📮\n---\n\n# supportbench\n\nIt measures — so to speak.\n\n---\nMore.\n"
-    )
+    readme = "---\ntitle: supportbench\nemoji: 📮\n---\n\n# supportbench\n\nIt measures — so to speak.\n\n---\nMore.\n"
     head = "Metadata-Version: 2.4\nName: supportbench\nVersion: 9.9\nSummary: A test.\n"
     (info / "METADATA").write_text(f"{head}\n{readme}", encoding="utf-8")
     with importable(tmp_path), serving(a_shop()) as served:
@@ -339,6 +337,11 @@ def test_a_bad_parameter_is_refused_by_name(shop: Served, query: str, loc: str, 
 def test_every_fault_of_a_query_is_listed(shop: Served) -> None:
     refused = got(shop, "/tasks?limit=x&cursor=y&colour=blue&limit=y", 422)
     assert [fault["loc"][1] for fault in refused["detail"]] == ["colour", "limit", "limit"]
+
+
+def test_a_query_of_endless_parameters_is_not_read_to_its_end(shop: Served) -> None:
+    refused = got(shop, "/tasks?" + "&".join(f"a{number}=" for number in range(101)), 422)
+    assert refused["message"] == "query: more than 100 parameters"
 
 
 def test_of_a_million_tasks_only_the_page_is_made() -> None:

@@ -374,3 +374,6 @@ async def test_below_another_path_links_lead_there_too() -> None:
         assert "/bench/tasks/monday?provider=bakery" in page.values("href")
         assert (await client.get("/bench/web")).headers["location"] == "/bench/"
         assert (await client.get("/bench/tasks/monday")).json()["task_id"] == "monday"
+        assert (await client.get("/bench/")).json()["links"]["tasks"] == "/bench/tasks"
+        assert (await client.get("/bench/metadata")).json()["documentation_url"] == "/bench/docs"
+        assert (await client.get("/bench/openapi.json")).json()["servers"] == [{"url": "/bench"}]

@@ -12,6 +12,7 @@ from litestar.handlers import HTTPRouteHandler
 from supportbench.server.answers import json_answer
 from supportbench.server.catalogue import DISTRIBUTION
 from supportbench.server.gate import origins_of
+from supportbench.server.mounting import root_of
 from supportbench.server.openapi import ApiDocument
 from supportbench.server.operations import HTML, JSON, PROVIDER_FAILS, Answer, Operation, declared
 from supportbench.server.pages.front import Overview, front_page, overview, shown_tasks
@@ -32,28 +33,29 @@ def page_routes(service: Service, task_list: TaskList, document: ApiDocument) ->
 
     @get("/", opt=declared(_FRONT))
     async def front(request: AnyRequest) -> Response[bytes]:
-        seen = overview(service, task_list, name=DISTRIBUTION, version=version, description=told["Summary"])
+        root = root_of(request)
+        seen = overview(service, task_list, name=DISTRIBUTION, version=version, description=told["Summary"], root=root)
         if not _wants_page(request):
             return json_answer(seen, headers={"Vary": "Accept"})
         content = front_page(
             seen,
             await shown_tasks(task_list, seen),
             base_url=str(request.base_url).rstrip("/"),
-            root=_root(request),
+            root=root,
             asks_token=bool(service.settings.tokens),
         )
-        return page(title=DISTRIBUTION, version=version, content=content, root=_root(request), framed_by=framed_by)
+        return page(title=DISTRIBUTION, version=version, content=content, root=root, framed_by=framed_by)
 
     @get("/docs", opt=declared(_DOCS))
     async def docs(request: AnyRequest) -> Response[bytes]:
         if "docs" not in written:
             written["docs"] = reference_page(document.of(request.app))
         title = f"The API of {DISTRIBUTION}"
-        return page(title=title, version=version, content=written["docs"], root=_root(request), framed_by=framed_by)
+        return page(title=title, version=version, content=written["docs"], root=root_of(request), framed_by=framed_by)
 
     @get("/web", opt=declared(_WEB), status_code=307)
     async def web(request: AnyRequest) -> Response[bytes]:
-        return Response(b"", status_code=307, headers={"Location": f"{_root(request)}/"})
+        return Response(b"", status_code=307, headers={"Location": f"{root_of(request)}/"})
 
     return [front, docs, web]
 
@@ -73,10 +75,6 @@ def _quality(parameters: list[str]) -> float:
         if match := _QUALITY.fullmatch(parameter):
             return float(match[1])
     return 1.0
-
-
-def _root(request: AnyRequest) -> str:
-    return str(request.scope.get("root_path", "")).rstrip("/")
 
 
 _QUALITY: Final = re.compile(r"q\s*=\s*([01](?:\.\d{0,3})?)")

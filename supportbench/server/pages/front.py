@@ -69,9 +69,12 @@ class Shown:
     total: int
 
 
-def overview(service: Service, task_list: TaskList, *, name: str, version: str, description: str) -> Overview:
+def overview(
+    service: Service, task_list: TaskList, *, name: str, version: str, description: str, root: str
+) -> Overview:
     """Return what the server is and serves now."""
     settings = service.settings
+    links = _LINKS if settings.mode == "production" else {**_LINKS, **_PLAYED}
     return Overview(
         name=name,
         version=version,
@@ -81,7 +84,7 @@ def overview(service: Service, task_list: TaskList, *, name: str, version: str, 
         rubric=settings.rubric,
         feedback=settings.feedback,
         sessions=SessionCount(active=service.sessions.active, max=settings.max_sessions),
-        links=_LINKS if settings.mode == "production" else {**_LINKS, **_PLAYED},
+        links={link: f"{root}{path}" for link, path in links.items()},
     )
 
 
