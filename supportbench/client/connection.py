@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 from supportbench.client.address import ServerAddress, headers_of
 from supportbench.client.answers import last_error
 from supportbench.client.refusals import status_error
-from supportbench.errors import ServerConnectionError, ServerTimeoutError
+from supportbench.errors import ServerConnectionError, ServerError, ServerTimeoutError
 
 LARGEST_ANSWER: Final = 100 * 1024 * 1024
 """In bytes, as for OpenEnv's own client."""
@@ -45,6 +45,7 @@ class Connection:
         self._session_id = session_id
         self._turn = asyncio.Lock()
         self._unanswered = 0
+        self._farewell: ServerError | None = None
         self._closed = False
 
     @classmethod
@@ -91,7 +92,7 @@ class Connection:
             try:
                 async with asyncio.timeout(timeout_s):
                     while self._unanswered:
-                        await self._answer()
+                        self._farewell = last_error(await self._answer())
                     self._unanswered += 1  # before it is sent: who is cancelled while sending has sent it
                     await self._socket.send(question.decode())
                     return await self._answer()
@@ -101,7 +102,7 @@ class Connection:
                     "be done by then: look at the state before you ask again."
                 ) from None
             except ConnectionClosed as error:
-                raise await self._last_words() or self._lost(error) from error
+                raise await self._read_farewell() or self._lost(error) from error
 
     async def close(self) -> None:
         """Close the connection; closing twice does no harm."""
@@ -113,14 +114,13 @@ class Connection:
         self._unanswered -= 1
         return answer
 
-    async def _last_words(self) -> Exception | None:
+    async def _read_farewell(self) -> ServerError | None:
         """Return why the server closed the connection, where it said so: at capacity, say, before it was asked."""
-        error = None
         try:
             while True:
-                error = last_error(await self._socket.recv()) or error
+                self._farewell = last_error(await self._socket.recv()) or self._farewell
         except ConnectionClosed:
-            return error
+            return self._farewell
 
     def _lost(self, error: ConnectionClosed) -> ServerConnectionError:
         if self._closed:

@@ -19,7 +19,7 @@ from supportbench.errors import ContainerError, ServerConnectionError, SettingsE
 from tests.offering import an_action
 from tests.stubs.docker import IMAGE, DockerStub
 
-SECRET = "a-secret-of-the-container"
+KEY = "a-secret-of-the-container"
 
 
 @pytest.fixture
@@ -71,22 +71,22 @@ async def test_the_port_can_be_chosen_and_the_client_can_be_started_again(docker
 
 async def test_the_server_finds_its_variables_and_no_command_line_has_their_values(docker: DockerStub) -> None:
     env = {"SUPPORTBENCH_FEEDBACK": "none"}
-    client = SupportQueueClient.from_docker_image(IMAGE, env=env, token=SECRET)
+    client = SupportQueueClient.from_docker_image(IMAGE, env=env, token=KEY)
     async with client:
         await client.reset()
         result = await client.step(an_action())
         assert result.observation.last_feedback == {}
         with pytest.raises(ServerConnectionError, match="It wants a token, and none was given"):
             await SupportQueueClient(str(client.base_url)).connect()
-    assert SECRET not in repr(client)
-    assert SECRET not in str(docker.calls())
+    assert KEY not in repr(client)
+    assert KEY not in str(docker.calls())
     assert "SUPPORTBENCH_TOKEN" in str(docker.calls("run"))
 
 
 @trouble("dies")
 async def test_a_container_that_dies_says_its_last_words_but_no_secret(docker: DockerStub) -> None:
     with pytest.raises(ContainerError) as caught:
-        await SupportQueueClient.from_docker_image(IMAGE, env={"SECRET": SECRET}).connect()
+        await SupportQueueClient.from_docker_image(IMAGE, env={"SECRET": KEY}).connect()
     assert f"The server of image '{IMAGE}' ended before it was healthy. Its last words:" in str(caught.value)
     assert "cannot open the tasks …\nbroken image" in str(caught.value)
     assert_gone(docker)
@@ -123,7 +123,7 @@ async def test_an_image_that_is_not_there_is_told_with_the_next_move(docker: Doc
 
 async def test_without_docker_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ContainerError, match="There is no `docker` on the PATH. Install it"):
+    with pytest.raises(ContainerError, match=r"There is no `docker` on the PATH\. Install it"):
         await Container(IMAGE).start()
 
 
@@ -162,7 +162,7 @@ async def test_it_is_gone_whatever_ends_the_block(docker: DockerStub, error: Bas
 
 
 async def test_it_is_gone_when_the_server_does_not_let_the_client_in(docker: DockerStub) -> None:
-    client = SupportQueueClient.from_docker_image(IMAGE, env={"SUPPORTBENCH_TOKEN": SECRET})
+    client = SupportQueueClient.from_docker_image(IMAGE, env={"SUPPORTBENCH_TOKEN": KEY})
     with pytest.raises(ServerConnectionError, match="It wants a token"):
         await client.connect()
     assert_gone(docker)

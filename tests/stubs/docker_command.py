@@ -26,7 +26,9 @@ FOLDER: Final = Path(os.environ.get("DOCKER_STUB", "."))
 TROUBLE: Final = os.environ.get("DOCKER_STUB_TROUBLE", "")
 
 _DIES: Final = (
-    "import os, sys; print('cannot open the tasks', os.environ.get('SECRET', ''), flush=True); sys.exit('broken image')"
+    "import os, sys\n"
+    "print('cannot open the tasks', os.environ.get('SECRET', ''), flush=True)\n"
+    "sys.exit('broken image')\n"
 )
 _SICK: Final = (
     "import http.server, sys\n"
