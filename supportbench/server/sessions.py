@@ -32,7 +32,7 @@ from supportbench.turns import Turn
 
 _SWEEP_S: Final = 15.0
 _LEASE_S: Final = 30.0
-_PAUSE_S: Final = 1.0
+_PAUSE_S: Final = 5.0
 
 logger: Final = logging.getLogger("supportbench.server.sessions")
 
@@ -188,17 +188,23 @@ class Sessions:
 
     async def drop_if_played(self, session_id: str) -> bool:
         """End a default session that its caller has played and nobody ever named; return whether it is gone."""
-        saved = await self._stored.find(session_id)
-        if saved is not None and (saved.addressed or not saved.stepped):
-            return False
-        await self._stored.forget(session_id)
-        return True
+        return await self._drop_unless(lambda saved: saved.addressed or not saved.stepped, session_id)
 
     async def drop_unless_named(self, session_id: str) -> None:
         """End a default session that nobody ever named."""
-        saved = await self._stored.find(session_id)
-        if saved is None or not saved.addressed:
+        await self._drop_unless(lambda saved: saved.addressed, session_id)
+
+    async def _drop_unless(self, may_be_wanted: Callable[[SavedSession], bool], session_id: str) -> bool:
+        """End the session; where the store fails, or holds what nobody can read, it ends later, by itself."""
+        try:
+            saved = await self._stored.find(session_id)
+            if saved is not None and may_be_wanted(saved):
+                return False
             await self._stored.forget(session_id)
+        except StoreError as error:
+            logger.warning("A session that was the default one ends later, by itself: %s", error)
+            return False
+        return True
 
     # -- ends ------------------------------------------------------------------------------------------------------
 

@@ -9,11 +9,13 @@ import socket
 import threading
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import attrs
 import pytest
 from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
 
 from supportbench import (
     ComponentScore,
@@ -91,7 +93,9 @@ async def refused(work: Awaitable[Any]) -> str:
 
 
 async def asked(websocket: ClientConnection, message: str = '{"type":"state"}') -> dict[str, Any]:
-    await websocket.send(message)
+    """Return what the message is answered, or what was said before the server hung up."""
+    with suppress(ConnectionClosed):
+        await websocket.send(message)
     return await heard(websocket)
 
 
