@@ -26,7 +26,7 @@ async def do() -> None: ...
 
 
 async def asked(method: str, path: str, **headers: str) -> httpx.Response:
-    app = UsualMethods(cast(ASGIApp, Litestar([read, end, do], openapi_config=None)))
+    app = UsualMethods(cast(ASGIApp, Litestar([read, end, do], openapi_config=None, logging_config=None)))
     transport = httpx.ASGITransport(cast(Any, app))
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         return await client.request(method, path, headers=headers)
