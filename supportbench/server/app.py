@@ -18,6 +18,7 @@ from supportbench.server.channel import ASGIApp, Receive, Scope, Send
 from supportbench.server.gate import Gate, origins_of
 from supportbench.server.heads import HeadAsGet
 from supportbench.server.http import simulation_routes
+from supportbench.server.mcp_routes import mcp_routes, serve_mcp_socket
 from supportbench.server.reading import reading_routes
 from supportbench.server.refusals import refusal_of
 from supportbench.server.service import Service
@@ -40,7 +41,7 @@ class ServerApp:
 
 
 class _Routes:
-    """Litestar's routes, and beside them `/ws`.
+    """Litestar's routes, and beside them the WebSockets `/ws` and `/mcp`.
 
     A connection keeps on its stack whatever it came through, for as long as it is open, and each message passes it:
     Litestar's layers cost 3 KiB a session and a fifth of the time that 5,000 sessions take to open.
@@ -54,6 +55,8 @@ class _Routes:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket" and scope["path"] == "/ws":
             await serve_websocket(self._service, scope, receive, send)
+        elif scope["type"] == "websocket" and scope["path"] == "/mcp":
+            await serve_mcp_socket(self._service, scope, receive, send)
         else:
             await self._http(scope, receive, send)
 
@@ -65,7 +68,7 @@ def create_app(settings: ServerSettings, registry: Registry) -> ServerApp:
         UnknownNameError, RubricError, SettingsError: the settings name something that does not exist or fit.
     """
     service = Service(settings, registry)
-    routes: list[ControllerRouterHandler] = [*reading_routes(service, lambda: gate.refused)]
+    routes: list[ControllerRouterHandler] = [*reading_routes(service, lambda: gate.refused), *mcp_routes(service)]
     if settings.mode == "simulation":
         routes += simulation_routes(service)
     litestar = Litestar(
