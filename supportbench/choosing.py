@@ -6,12 +6,13 @@ from typing import Final
 
 import attrs
 
-from supportbench.errors import ProviderError, ResetError, UnknownNameError, boundary, did_you_mean
+from supportbench.errors import ProviderError, ResetError, UnknownNameError, boundary
 from supportbench.interfaces import TaskProvider
 from supportbench.models import Task, TaskCard
 from supportbench.protocol import ResetRequest
 from supportbench.registry import Registry
 from supportbench.settings import DEFAULT_PROVIDER
+from supportbench.wording import did_you_mean
 
 DEFAULT_SPLIT: Final = "test"
 

@@ -24,9 +24,10 @@ from cattrs.errors import (
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from supportbench.decode_faults import faults_of
-from supportbench.errors import DecodeError, Fault, did_you_mean
+from supportbench.errors import DecodeError, Fault
 from supportbench.models import ComponentGrade, Concept, Rubric, RubricComponent, SupportQueueAction, Ticket
 from supportbench.models.fields import FieldError, json_object
+from supportbench.wording import did_you_mean
 
 T = TypeVar("T")
 

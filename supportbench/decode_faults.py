@@ -13,8 +13,9 @@ from cattrs.errors import (
     IterableValidationNote,
 )
 
-from supportbench.errors import DecodeError, Fault, did_you_mean
+from supportbench.errors import DecodeError, Fault
 from supportbench.models.fields import FieldError
+from supportbench.wording import did_you_mean
 
 
 def faults_of(error: BaseException, renamed: Mapping[type[Any], Mapping[str, str]], path: str = "") -> Iterator[Fault]:

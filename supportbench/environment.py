@@ -9,14 +9,7 @@ import attrs
 
 from supportbench import codec
 from supportbench.choosing import ChosenTask, TaskChooser
-from supportbench.errors import (
-    ActionError,
-    EpisodeBusyError,
-    EpisodeNotOpenError,
-    ResetError,
-    SettingsError,
-    did_you_mean,
-)
+from supportbench.errors import ActionError, EpisodeBusyError, EpisodeNotOpenError, ResetError, SettingsError
 from supportbench.graders import Graders
 from supportbench.grading import Grader, check_taxonomy, feedback_of
 from supportbench.models import (
@@ -31,6 +24,7 @@ from supportbench.protocol import ResetRequest
 from supportbench.registry import Registry
 from supportbench.settings import DEFAULT_PROVIDER, Feedback
 from supportbench.turns import Turn
+from supportbench.wording import did_you_mean
 
 
 @attrs.frozen(kw_only=True)

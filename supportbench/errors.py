@@ -35,7 +35,6 @@ SupportbenchError
 from __future__ import annotations
 
 import asyncio
-import difflib
 from collections.abc import Iterable
 from types import TracebackType
 from typing import Any
@@ -293,20 +292,3 @@ def text_of(exc: BaseException) -> str:
     except Exception:  # a plugin's exception may fail at even this
         return "(it cannot be printed)"
     return text.encode("utf-8", "backslashreplace").decode()
-
-
-def shown(value: object) -> str:
-    """Return the value's repr, shortened to some 80 characters: what is refused is not repeated at full length."""
-    text = repr(value[:100] if isinstance(value, str) else value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-def did_you_mean(name: object, known: Iterable[str]) -> str:
-    """Return a sentence that helps after a wrong name: the nearest known one, then all of them (at most twenty)."""
-    names = sorted(map(str, known))
-    of_folded = {candidate.casefold(): candidate for candidate in reversed(names)}
-    near = difflib.get_close_matches(str(name)[:100].casefold(), of_folded, n=1, cutoff=0.6)
-    hint = f"Did you mean {of_folded[near[0]]!r}? " if near else ""
-    listed = ", ".join(shown(candidate) for candidate in names[:20]) or "none"
-    rest = f" and {len(names) - 20} more" if len(names) > 20 else ""
-    return f"{hint}Known: {listed}{rest}."

@@ -13,8 +13,9 @@ import attrs
 import pluggy
 
 from supportbench import hookspecs
-from supportbench.errors import PluginFailure, UnknownNameError, did_you_mean, text_of
+from supportbench.errors import PluginFailure, UnknownNameError, text_of
 from supportbench.hookspecs import API_VERSION, ENTRY_POINT_GROUP
+from supportbench.wording import did_you_mean
 
 _HOOK_PREFIX: Final = "supportbench_"
 _API_ATTRIBUTE: Final = "supportbench_api"

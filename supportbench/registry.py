@@ -10,19 +10,12 @@ import attrs
 from frozendict import frozendict
 
 from supportbench import codec
-from supportbench.errors import (
-    HookError,
-    PluginFailure,
-    PluginLoadError,
-    UnknownNameError,
-    boundary,
-    did_you_mean,
-    text_of,
-)
+from supportbench.errors import HookError, PluginFailure, PluginLoadError, UnknownNameError, boundary, text_of
 from supportbench.interfaces import Agent, Executor, GradingComponent, SafetyCheck, TaskProvider
 from supportbench.models import Rubric
 from supportbench.offers import problem_with_executor, problem_with_methods, problem_with_provider, problem_with_rubric
 from supportbench.plugins import Plugin, PluginSet, discover, new_plugin_manager
+from supportbench.wording import did_you_mean
 
 T = TypeVar("T")
 

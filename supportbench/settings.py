@@ -10,7 +10,8 @@ import attrs
 from attrs import field
 from attrs.validators import ge, gt, in_, le
 
-from supportbench.errors import SettingsError, did_you_mean
+from supportbench.errors import SettingsError
+from supportbench.wording import did_you_mean
 
 Feedback = Literal["scores", "full", "none"]
 """How much of a grade an agent sees: each component's score and the findings; also expected values; nothing."""

@@ -17,7 +17,8 @@ from supportbench import (
     SupportbenchError,
     errors,
 )
-from supportbench.errors import Fault, PluginFailure, boundary, did_you_mean
+from supportbench.errors import Fault, PluginFailure, boundary
+from supportbench.wording import did_you_mean
 
 
 def test_the_docstring_draws_the_whole_tree() -> None:

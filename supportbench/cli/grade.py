@@ -18,7 +18,7 @@ from supportbench.choosing import DEFAULT_SPLIT, TaskChooser
 from supportbench.cli import Program
 from supportbench.cli.options import block_option, existing_file, json_option, rubric_option
 from supportbench.cli.recordings import grade_again
-from supportbench.errors import ActionError, DecodeError, RunError, did_you_mean, shown
+from supportbench.errors import ActionError, DecodeError, RunError
 from supportbench.evaluation.episode import without_details
 from supportbench.graders import Graders
 from supportbench.grading import check_taxonomy
@@ -28,6 +28,7 @@ from supportbench.registry import Registry
 from supportbench.rubrics import resolve_rubric
 from supportbench.task_files import read_tickets
 from supportbench.watchdog import watch
+from supportbench.wording import did_you_mean, shown
 
 
 @attrs.frozen(kw_only=True)

@@ -13,8 +13,9 @@ from supportbench.choosing import ChosenTask, TaskChooser
 from supportbench.cli import Program
 from supportbench.cli.options import block_option, json_option, print_json
 from supportbench.cli.printing import printable
-from supportbench.errors import ProviderError, ResetError, boundary, did_you_mean
+from supportbench.errors import ProviderError, ResetError, boundary
 from supportbench.registry import Registry
+from supportbench.wording import did_you_mean
 
 
 @click.command(name="tasks", epilog="Example: supportbench tasks hard_exec_escalations")

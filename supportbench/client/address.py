@@ -8,7 +8,8 @@ from urllib.parse import SplitResult, urlsplit
 
 import attrs
 
-from supportbench.errors import ServerConnectionError, SettingsError, shown
+from supportbench.errors import ServerConnectionError, SettingsError
+from supportbench.wording import shown
 
 _SECURE: Final = {"http": False, "ws": False, "https": True, "wss": True}
 

@@ -21,8 +21,9 @@ import httpx
 
 from supportbench import codec
 from supportbench.client.docker import Said, check_installed, docker
-from supportbench.errors import ContainerError, DecodeError, SettingsError, shown
+from supportbench.errors import ContainerError, DecodeError, SettingsError
 from supportbench.protocol import check_seconds
+from supportbench.wording import shown
 
 T = TypeVar("T")
 

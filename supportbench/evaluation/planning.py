@@ -10,7 +10,7 @@ from attrs import field
 from attrs.validators import ge, optional
 
 from supportbench.choosing import DEFAULT_SPLIT, ChosenTask, TaskChooser
-from supportbench.errors import UnknownNameError, did_you_mean
+from supportbench.errors import UnknownNameError
 from supportbench.evaluation.agents import ChosenAgent
 from supportbench.evaluation.environments import Environments, LocalEnvironments, PlannedTask
 from supportbench.evaluation.executors import LocalExecutor
@@ -19,6 +19,7 @@ from supportbench.interfaces import LOCAL_EXECUTOR, EpisodeSpec, Executor
 from supportbench.models import Rubric
 from supportbench.registry import Registry
 from supportbench.settings import Feedback
+from supportbench.wording import did_you_mean
 
 
 @attrs.frozen(kw_only=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import attrs
 
 from supportbench.choosing import TaskChooser
-from supportbench.errors import ActionError, ResetError, RunError, shown
+from supportbench.errors import ActionError, ResetError, RunError
 from supportbench.evaluation.environments import REMOTE
 from supportbench.evaluation.episode import without_details
 from supportbench.graders import Graders, OpenTask
@@ -15,6 +15,7 @@ from supportbench.grading import check_taxonomy
 from supportbench.models import Episode, Grade, RubricCard, Submission, SupportQueueAction
 from supportbench.registry import Registry
 from supportbench.task_files import PROVIDER
+from supportbench.wording import shown
 
 
 @attrs.frozen(kw_only=True)

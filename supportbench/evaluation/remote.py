@@ -16,16 +16,12 @@ import attrs
 
 from supportbench.client import SupportQueueClient
 from supportbench.client.answers import read
-from supportbench.errors import (
-    CapacityReachedError,
-    ServerConnectionError,
-    UnexpectedAnswerError,
-    shown,
-)
+from supportbench.errors import CapacityReachedError, ServerConnectionError, UnexpectedAnswerError
 from supportbench.evaluation.environments import PlannedTask, PlayedEnvironment
 from supportbench.interfaces import EpisodeSpec
 from supportbench.models import Grade, SupportQueueAction, SupportQueueObservation
 from supportbench.protocol import StepResult
+from supportbench.wording import shown
 
 T = TypeVar("T")
 

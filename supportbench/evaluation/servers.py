@@ -10,7 +10,7 @@ import attrs
 
 from supportbench.choosing import DEFAULT_SPLIT
 from supportbench.client import Container, SupportQueueClient, TaskApi
-from supportbench.errors import SettingsError, UnexpectedAnswerError, UnknownNameError, did_you_mean, shown
+from supportbench.errors import SettingsError, UnexpectedAnswerError, UnknownNameError
 from supportbench.evaluation.environments import REMOTE, PlannedTask
 from supportbench.evaluation.executors import LocalExecutor
 from supportbench.evaluation.planning import Evaluation, PlannedRun
@@ -19,6 +19,7 @@ from supportbench.models import RubricCard, TaskCard
 from supportbench.models.tickets import MOST_CASES
 from supportbench.registry import Registry
 from supportbench.settings import split_names
+from supportbench.wording import did_you_mean, shown
 
 _SERVERS_OWN: Final = ("SUPPORTBENCH_RUBRIC", "SUPPORTBENCH_FEEDBACK")
 _HANDED_ON: Final = ("SUPPORTBENCH_TOKEN", "SUPPORTBENCH_PROVIDER", *_SERVERS_OWN)

@@ -13,8 +13,9 @@ from functools import partial
 from typing import Any, Final, TypeAlias
 from weakref import WeakKeyDictionary
 
-from supportbench.errors import GradingError, RubricError, boundary, shown
+from supportbench.errors import GradingError, RubricError, boundary
 from supportbench.models import Submission
+from supportbench.wording import shown
 
 Call: TypeAlias = Callable[[Submission], Awaitable[Any]]
 Part: TypeAlias = tuple[int, Call, str]

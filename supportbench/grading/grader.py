@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import attrs
 
-from supportbench.errors import ActionError, GradingError, boundary, did_you_mean
+from supportbench.errors import ActionError, GradingError, boundary
 from supportbench.grading.asking import Call, Part, Threads, ask, ask_all, blocks, may_suspend, subject_of
 from supportbench.grading.weighing import Shares, reward_of
 from supportbench.models import (
@@ -20,6 +20,7 @@ from supportbench.models import (
     Taxonomy,
 )
 from supportbench.rubrics import BoundCheck, BoundRubric
+from supportbench.wording import did_you_mean
 
 MOST_THREADS: Final = 128
 """How many calls of one rubric's graders that block are under way at once, unless told otherwise."""

@@ -9,7 +9,7 @@ from typing import Any, Final, Never
 import attrs
 from attrs.validators import deep_iterable
 
-from supportbench.errors import shown
+from supportbench.wording import shown
 
 _DEEPEST: Final = 64
 _INT64: Final = 1 << 63

@@ -9,9 +9,9 @@ import attrs
 from attrs import field
 from attrs.validators import deep_iterable, instance_of, max_len, min_len, optional
 
-from supportbench.errors import shown
 from supportbench.models import fields
 from supportbench.text import fold
+from supportbench.wording import shown
 
 DEFAULT_RUBRIC: Final = "default"
 MOST_CASES: Final = 1_000

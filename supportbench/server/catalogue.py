@@ -15,7 +15,6 @@ from litestar import Request, Response, get
 from litestar.handlers import HTTPRouteHandler
 
 from supportbench import codec
-from supportbench.errors import shown
 from supportbench.inventory import InstalledPlugin, installed_plugins
 from supportbench.models import TaskCard, fields
 from supportbench.rubrics import resolve_rubric
@@ -27,6 +26,7 @@ from supportbench.server.rubrics import Rubrics, describe_rubrics
 from supportbench.server.schemas import EnvironmentSchemas, Schemas
 from supportbench.server.service import Service
 from supportbench.server.task_list import TaskList, TaskPage, not_found
+from supportbench.wording import shown
 
 AnyRequest = Request[Any, Any, Any]
 

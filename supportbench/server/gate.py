@@ -24,10 +24,11 @@ from urllib.parse import urlsplit
 import attrs
 import msgspec
 
-from supportbench.errors import SettingsError, shown
+from supportbench.errors import SettingsError
 from supportbench.server.channel import ASGIApp, Receive, Scope, Send
 from supportbench.server.limits import Allowances
 from supportbench.settings import ServerSettings
+from supportbench.wording import shown
 
 _OPEN_PATHS: Final = frozenset(("/health",))
 """What tells nothing, and is asked for by probes that know neither a token nor our name."""

@@ -17,7 +17,7 @@ from attrs import field
 from attrs.validators import optional
 
 from supportbench import codec
-from supportbench.errors import DecodeError, Fault, SupportbenchError, did_you_mean, shown
+from supportbench.errors import DecodeError, Fault, SupportbenchError
 from supportbench.models import fields
 from supportbench.server.catalogue import DISTRIBUTION
 from supportbench.server.mcp_descriptors import instructions
@@ -40,6 +40,7 @@ from supportbench.server.mcp_sessions import NamedSessions, SocketSessions
 from supportbench.server.mcp_tools import Tools
 from supportbench.server.played import Played
 from supportbench.server.service import Service
+from supportbench.wording import did_you_mean, shown
 
 PROTOCOL_VERSIONS: Final = ("2025-06-18", "2025-03-26", "2024-11-05")
 """The versions that are spoken, the one first that others are offered."""

@@ -15,13 +15,14 @@ from typing import Any, Final
 import attrs
 
 from supportbench import codec
-from supportbench.errors import DecodeError, Fault, did_you_mean
+from supportbench.errors import DecodeError, Fault
 from supportbench.models import SupportQueueAction, SupportQueueObservation, SupportQueueState
 from supportbench.protocol import ResetRequest
 from supportbench.registry import Registry
 from supportbench.server.catalogue import TasksQuery
 from supportbench.server.schemas import Schemas
 from supportbench.server.task_list import TaskPage
+from supportbench.wording import did_you_mean
 
 _MOST_FAULTS: Final = 100
 

@@ -20,8 +20,6 @@ from supportbench.errors import (
     StoreError,
     SupportbenchError,
     UnknownNameError,
-    did_you_mean,
-    shown,
 )
 from supportbench.models import SupportQueueAction, SupportQueueState
 from supportbench.protocol import ResetRequest
@@ -33,6 +31,7 @@ from supportbench.server.refusals import Refusal, refusal_of
 from supportbench.server.service import Service
 from supportbench.server.task_list import TaskList
 from supportbench.turns import Turn
+from supportbench.wording import did_you_mean, shown
 
 ToolErrorType = Literal["invalid_args", "execution_error", "timeout"]
 """OpenEnv's words for why a tool failed."""

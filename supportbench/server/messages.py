@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import attrs
+from attrs import field
 
 from supportbench import codec
-from supportbench.errors import DecodeError, Fault, did_you_mean
-from supportbench.models import SupportQueueAction
+from supportbench.errors import DecodeError, Fault
+from supportbench.models import SupportQueueAction, fields
 from supportbench.models.fields import FieldError
 from supportbench.protocol import MESSAGE_TYPES, ResetRequest, check_seconds
 from supportbench.server.refusals import Refusal, RefusedError, invalid_json, refusal_of
+from supportbench.wording import did_you_mean
 
 
 @attrs.frozen
@@ -28,6 +30,35 @@ class StepMessage:
     """Grade an action, within `timeout_s` if that is given (which OpenEnv's own clients never do)."""
 
     action: SupportQueueAction
+    timeout_s: float | None
+
+
+@attrs.frozen(kw_only=True)
+class ListToolsAction:
+    """OpenEnv's action that lists the tools."""
+
+    type: Literal["list_tools"]
+    metadata: Mapping[str, Any] = field(default=fields.EMPTY, converter=fields.json_object)
+
+
+@attrs.frozen(kw_only=True)
+class CallToolAction:
+    """OpenEnv's action that calls a tool."""
+
+    type: Literal["call_tool"]
+    tool_name: str = field(validator=fields.name)
+    arguments: Mapping[str, Any] = field(default=fields.EMPTY, converter=fields.json_object)
+    metadata: Mapping[str, Any] = field(default=fields.EMPTY, converter=fields.json_object)
+
+
+@attrs.frozen
+class ToolMessage:
+    """List the tools, or call one, by a step: OpenEnv's clients for tools may do so instead of sending `mcp` messages.
+
+    `timeout_s` is for the tool that grades.
+    """
+
+    action: ListToolsAction | CallToolAction
     timeout_s: float | None
 
 
@@ -48,8 +79,12 @@ class McpMessage:
     data: Any
 
 
-Incoming: TypeAlias = ResetMessage | StepMessage | StateMessage | CloseMessage | McpMessage
+Incoming: TypeAlias = ResetMessage | StepMessage | ToolMessage | StateMessage | CloseMessage | McpMessage
 
+_TOOL_ACTIONS: Final[Mapping[str, type[ListToolsAction | CallToolAction]]] = {
+    "list_tools": ListToolsAction,
+    "call_tool": CallToolAction,
+}
 _MOST_FAULTS: Final = 100
 _KEYS: Final[Mapping[str, frozenset[str]]] = {
     "reset": frozenset(("type", "data")),
@@ -77,6 +112,9 @@ def read_message(text: str | bytes) -> Incoming:
         timeout_s = frame.get("timeout_s")
         if timeout_s is not None:
             faults = (*_faults_of_timeout(timeout_s), *faults)
+        tool_action = _tool_action(frame.get("data"))
+        if tool_action is not None:
+            return ToolMessage(_data(frame, "the action", tool_action, faults), timeout_s)
         return StepMessage(_data(frame, "the action", SupportQueueAction, faults), timeout_s)
     if kind == "reset":
         asked = frame if "data" in frame else {"data": {}}
@@ -86,6 +124,12 @@ def read_message(text: str | bytes) -> Incoming:
     if faults:
         raise _refused(faults)
     return StateMessage() if kind == "state" else CloseMessage()
+
+
+def _tool_action(data: object) -> type[ListToolsAction | CallToolAction] | None:
+    """Return which of OpenEnv's actions for tools this is, if any; an action of ours has no `type`."""
+    kind = data.get("type") if type(data) is dict else None
+    return _TOOL_ACTIONS.get(kind) if type(kind) is str else None
 
 
 def _data(frame: Mapping[str, Any], what: str, kind: type[Any] | None, faults: Iterable[Fault]) -> Any:

@@ -11,8 +11,9 @@ import attrs
 from litestar import Request
 
 from supportbench import codec
-from supportbench.errors import DecodeError, Fault, did_you_mean
+from supportbench.errors import DecodeError, Fault
 from supportbench.server.refusals import RefusedError, refusal_of
+from supportbench.wording import did_you_mean
 
 T = TypeVar("T")
 

@@ -14,12 +14,13 @@ from attrs import field
 from litestar import Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
 
-from supportbench.errors import Fault, shown
+from supportbench.errors import Fault
 from supportbench.models import TaskCard, fields
 from supportbench.server.answers import json_answer, read_body
 from supportbench.server.operations import PROVIDER_FAILS, Answer, Operation, declared
 from supportbench.server.refusals import Refusal, RefusedError
 from supportbench.server.task_list import TaskList
+from supportbench.wording import shown
 
 AnyRequest = Request[Any, Any, Any]
 SplitType = Literal["train", "validation", "test"]

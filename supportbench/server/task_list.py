@@ -14,10 +14,11 @@ from typing import Final
 import attrs
 
 from supportbench.choosing import TaskChooser
-from supportbench.errors import ProviderError, ResetError, UnknownNameError, boundary, did_you_mean
+from supportbench.errors import ProviderError, ResetError, UnknownNameError, boundary
 from supportbench.models import TaskCard
 from supportbench.registry import Registry
 from supportbench.server.refusals import Refusal, RefusedError
+from supportbench.wording import did_you_mean
 
 _SLICE_S: Final = 0.01
 """How long providers may be asked for tasks before others have their turn."""
