@@ -13,7 +13,16 @@ from supportbench import codec
 from supportbench.errors import StoreError, SupportbenchError
 from supportbench.server.channel import Channel, GoneError, HangUpError, Receive, Scope, Send
 from supportbench.server.mcp import Mcp
-from supportbench.server.messages import Incoming, McpMessage, ResetMessage, StateMessage, StepMessage, read_message
+from supportbench.server.messages import (
+    Incoming,
+    ListToolsAction,
+    McpMessage,
+    ResetMessage,
+    StateMessage,
+    StepMessage,
+    ToolMessage,
+    read_message,
+)
 from supportbench.server.played import AttachedSession, Played
 from supportbench.server.refusals import Refusal, RefusedError, factory_failed, refusal_of
 from supportbench.server.service import Service
@@ -100,14 +109,22 @@ class Conversation:
         if isinstance(message, StateMessage):
             return _encoder.encode({"type": "state", "data": codec.unstructure(await self._played.state())})
         if isinstance(message, McpMessage):
-            reply = await self._answer_mcp(message)
+            reply = await self._channel.watching(self._of_mcp().answer(message.data))
             return None if reply is None else _encoder.encode({"type": "mcp", "data": reply})
+        if isinstance(message, ToolMessage):
+            return _encoder.encode(await self._channel.watching(self._observed(message)))
         raise HangUpError
 
-    async def _answer_mcp(self, message: McpMessage) -> dict[str, Any] | None:
+    async def _observed(self, message: ToolMessage) -> dict[str, Any]:
+        action = message.action
+        if isinstance(action, ListToolsAction):
+            return await self._of_mcp().observe_tools()
+        return await self._of_mcp().observe_call(action.tool_name, action.arguments, message.timeout_s)
+
+    def _of_mcp(self) -> Mcp:
         if self._mcp is None:
             self._mcp = Mcp(self._service, self._owner, own=self._played)
-        return await self._channel.watching(self._mcp.answer(message.data))
+        return self._mcp
 
 
 def _frame(refusal: Refusal) -> bytes:
