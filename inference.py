@@ -163,9 +163,7 @@ def server_of(environ: Mapping[str, str], rubric: str | None) -> AbstractAsyncCo
     images = [environ[name].strip() for name in IMAGE_VARIABLES if environ.get(name, "").strip()]
     url = environ.get(URL_VARIABLE, "").strip()
     if images and url:
-        raise SettingsError(
-            f"{' or '.join(IMAGE_VARIABLES)} and {URL_VARIABLE} say different things. Unset one of them."
-        )
+        raise SettingsError("LOCAL_IMAGE_NAME (or IMAGE_NAME) and ENV_BASE_URL both say where to play. Unset one.")
     if images:
         return started(images[0], environ if rubric is None else {**environ, "SUPPORTBENCH_RUBRIC": rubric})
     if url and rubric is not None:

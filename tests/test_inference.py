@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +21,9 @@ from hypothesis import given
 import inference
 from supportbench import Registry, SupportQueueAction, Task
 from tests.installing import BrokenPlugin, write_wheel
+from tests.server.serving import serving
 from tests.strategies import actions
+from tests.stubs.docker import IMAGE, DockerStub
 from tests.stubs.openai_endpoint import OpenAIStub, Reply, Request, completion, failure
 
 SCRIPT: Final = Path(inference.__file__)
@@ -337,6 +339,127 @@ def test_a_log_that_nobody_reads_ends_the_run(tmp_path: Path, model: Callable[[R
     results = json.loads((tmp_path / "inference_results.json").read_text())
     assert "standard output cannot be written" in results["tasks"][-1]["errors"][0]
     assert len(endpoint.requests) < 9
+
+
+# -- on a server ------------------------------------------------------------------------------------------------------
+
+
+def test_a_server_is_played_on_at_its_url(tmp_path: Path, model: Callable[[Request], Reply]) -> None:
+    environ = {"SUPPORTBENCH_TOKEN": "a-key-of-the-server"}
+    with OpenAIStub(model) as endpoint, serving(tokens=("a-key-of-the-server",)) as served:
+        outcome = run(cwd=tmp_path, endpoint=endpoint, environ={**environ, "ENV_BASE_URL": served.url})
+        assert served.app.service.counts["steps"] == 9
+    assert outcome.code == 0, outcome.stderr
+    assert [(task.task, task.success, task.score) for task in outcome.tasks] == [(name, True, "1.00") for name in TASKS]
+    assert {task["rubric"]["name"] for task in outcome.results["tasks"]} == {"remote"}
+    assert "a-key-of-the-server" not in outcome.stdout + outcome.stderr + json.dumps(outcome.results)
+
+
+@pytest.mark.parametrize("variable", inference.IMAGE_VARIABLES)
+def test_an_image_is_started_played_on_and_removed(
+    tmp_path: Path, model: Callable[[Request], Reply], monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    with OpenAIStub(model) as endpoint, DockerStub(tmp_path, monkeypatch) as docker:
+        environ = {variable: IMAGE, "SUPPORTBENCH_TOKEN": "a-key-of-the-server"}
+        outcome = run("--rubric", "exact", cwd=tmp_path, endpoint=endpoint, environ=environ)
+        assert outcome.code == 0, outcome.stderr
+        assert (docker.containers(), docker.running()) == ([], [])
+        assert [call[0] for call in docker.calls() if call[0] != "inspect"] == ["run", "stop", "rm"]
+        assert "a-key-of-the-server" not in str(docker.calls())
+    assert [(task.task, task.success, task.score) for task in outcome.tasks] == [(name, True, "1.00") for name in TASKS]
+    assert [set(task["components"]) for task in outcome.results["tasks"]] == [{"priority", "queue", "disposition"}] * 3
+    assert KEY not in str(docker.calls())
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (None, 1)])
+def test_a_container_is_removed_at_the_deadline_and_after_a_signal(
+    tmp_path: Path,
+    model: Callable[[Request], Reply],
+    monkeypatch: pytest.MonkeyPatch,
+    number: signal.Signals | None,
+    code: int,
+) -> None:
+    with OpenAIStub(model, Reply(delay_s=60)) as endpoint, DockerStub(tmp_path, monkeypatch) as docker:
+        environ = {"LOCAL_IMAGE_NAME": IMAGE}
+        with started("--deadline", "6", cwd=tmp_path, endpoint=endpoint, environ=environ) as process:
+            assert process.stdout is not None
+            seen = "".join(process.stdout.readline() for _ in range(2))
+            assert len(docker.running()) == 1
+            if number is not None:
+                process.send_signal(number)
+            outcome = outcome_of(process, tmp_path, seen)
+        assert outcome.code == code
+        assert (docker.containers(), docker.running()) == ([], [])
+    assert "Traceback" not in outcome.stderr
+    assert [task.task for task in outcome.tasks] == list(TASKS)
+    assert [len(task.rewards) for task in outcome.tasks] == [1, 0, 0]
+    reason = "the deadline of 6 s was reached" if number is None else f"interrupted by {number.name}"
+    assert {task.error for task in outcome.tasks} == {reason}
+    assert [task["errors"] for task in outcome.results["tasks"]] == [[reason]] * 3
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (None, 2)])
+def test_a_container_that_is_still_coming_up_is_removed_too_and_there_is_no_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals | None, code: int
+) -> None:
+    with DockerStub(tmp_path, monkeypatch, trouble="slow-server") as docker:
+        environ = {"IMAGE_NAME": IMAGE}
+        with started("--deadline", "4", cwd=tmp_path, environ=environ) as process:
+            docker.wait_until("inspect")
+            assert len(docker.running()) == 1
+            if number is not None:
+                process.send_signal(number)
+            outcome = outcome_of(process, tmp_path)
+        assert (outcome.code, outcome.stdout, outcome.results) == (code, "", None)
+        assert (docker.containers(), docker.running()) == ([], [])
+    assert "Error: nothing could be played: " in outcome.stderr
+    assert "Traceback" not in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("variables", "trouble", "said"),
+    [
+        ({"LOCAL_IMAGE_NAME": IMAGE}, "dies", "ended before it was healthy. Its last words:"),
+        ({"LOCAL_IMAGE_NAME": "nowhere"}, "", "There is no such image on this machine"),
+        ({"LOCAL_IMAGE_NAME": IMAGE}, "daemon", "The docker daemon does not run"),
+        ({"LOCAL_IMAGE_NAME": IMAGE, "SUPPORTBENCH_RUBRIC": "exakt"}, "", "Did you mean 'exact'?"),
+        ({"ENV_BASE_URL": "http://127.0.0.1:9"}, "", "Cannot connect to http://127.0.0.1:9"),
+        ({"ENV_BASE_URL": "nowhere"}, "", "Write it like http://localhost:8000"),
+        ({"ENV_BASE_URL": "http://x", "IMAGE_NAME": IMAGE}, "", "both say where to play. Unset one."),
+        ({"ENV_BASE_URL": "http://x", "SUPPORTBENCH_FEEDBACK": "none"}, "", "it is the server that grades"),
+    ],
+)
+def test_a_server_that_cannot_be_had_is_told_before_anything_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str], trouble: str, said: str
+) -> None:
+    with DockerStub(tmp_path, monkeypatch, trouble) as docker:
+        outcome = run(cwd=tmp_path, environ=variables)
+        assert (docker.containers(), docker.running()) == ([], [])
+    assert (outcome.code, outcome.stdout, outcome.results) == (2, "", None)
+    assert said in " ".join(outcome.stderr.split())
+    assert "Traceback" not in outcome.stderr
+
+
+def test_a_rubric_is_for_a_server_that_is_started_here(tmp_path: Path) -> None:
+    outcome = run("--rubric", "exact", cwd=tmp_path, environ={"ENV_BASE_URL": "http://x"})
+    assert (outcome.code, outcome.stdout) == (2, "")
+    assert "--rubric does not go with ENV_BASE_URL: start that server with the rubric" in outcome.stderr
+
+
+def test_a_lost_server_ends_each_task_with_an_error(tmp_path: Path, model: Callable[[Request], Reply]) -> None:
+    with ExitStack() as up:
+        served = up.enter_context(serving())
+
+        def leaving(request: Request) -> Reply:
+            up.close()
+            return model(request)
+
+        with OpenAIStub(leaving) as endpoint:
+            environ = {"ENV_BASE_URL": served.url}
+            outcome = run("--deadline", "5", cwd=tmp_path, endpoint=endpoint, environ=environ)
+    assert outcome.code == 1
+    assert [(task.task, task.success, task.rewards) for task in outcome.tasks] == [(name, False, []) for name in TASKS]
+    assert "was lost" in outcome.stderr
 
 
 @pytest.mark.parametrize(

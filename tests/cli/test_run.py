@@ -7,12 +7,14 @@ import os
 import pty
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from supportbench import Episode, decode
 from tests.cli.command import supportbench
+from tests.server.serving import Served, serving
 
 TASKS = ("easy_inbox_cleanup", "medium_sla_defense", "hard_exec_escalations")
 
@@ -195,3 +197,111 @@ def test_a_terminal_gets_a_progress_bar(tmp_path: Path) -> None:
     assert process.wait(timeout=60) == 0
     assert b"playing" in shown
     assert b"150/150" in shown
+
+
+# -- on a server ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Served]:
+    with serving() as running:
+        yield running
+
+
+def test_a_run_on_a_server_gives_the_same_scores_in_the_same_files(tmp_path: Path, served: Served) -> None:
+    arguments = ("--agent", "random", "--repeats", "2", "--seed", "3")
+    here = supportbench("run", *arguments, "--out", "here", cwd=tmp_path)
+    there = supportbench("run", *arguments, "--env", served.url, "--out", "there", cwd=tmp_path)
+    assert (here.returncode, there.returncode, there.stderr) == (0, 0, "")
+    assert there.stdout.startswith("random · rubric remote · seed 3")
+    results, rewards = {}, {}
+    for place in ("here", "there"):
+        data = json.loads((tmp_path / place / "results.json").read_text())
+        for task in data["tasks"]:
+            task["fingerprint"] = task["rubric"] = "not told"
+        results[place] = {key: value for key, value in data.items() if key not in ("run_id", "duration_s")}
+        lines = (tmp_path / place / "journal.jsonl").read_bytes().splitlines()
+        rewards[place] = {episode.episode_id: episode.rewards for episode in (decode(line, Episode) for line in lines)}
+    assert results["here"] == results["there"]
+    assert rewards["here"] == rewards["there"]
+    assert json.loads((tmp_path / "there/run.json").read_text())["server"] == served.url
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--task", TASKS[2], "--task", TASKS[0]], [TASKS[0], TASKS[2]]),
+        (["--provider", "triage", "--split", "test", "--index", "1"], [TASKS[1]]),
+        (["--limit", "3"], [TASKS[0], TASKS[1]]),
+    ],
+)
+def test_tasks_of_a_server_can_be_chosen(
+    tmp_path: Path, served: Served, arguments: list[str], expected: list[str]
+) -> None:
+    done = supportbench("run", "--env", f"{served.url}/", *arguments, "--json", cwd=tmp_path)
+    assert [task["task_id"] for task in json.loads(done.stdout)["tasks"]] == expected
+
+
+def test_a_server_that_tells_its_rewards_alone_leaves_dashes_in_the_table(tmp_path: Path) -> None:
+    with serving(feedback="none") as served:
+        done = supportbench("run", "--env", served.url, "--task", TASKS[0], "--out", "r", cwd=tmp_path)
+    row = next(line for line in done.stdout.splitlines() if TASKS[0] in line)
+    assert row.split() == [TASKS[0], "easy", "2", "1.00", "–", "0"]
+    (task,) = json.loads((tmp_path / "r/results.json").read_text())["tasks"]
+    assert (task["components"], task["unsafe_replies"], task["unsafe_rate"]) == ({}, None, None)
+
+
+def test_the_token_of_a_server_comes_from_the_environment_and_is_written_nowhere(tmp_path: Path) -> None:
+    key = "a-key-that-nobody-may-see"
+    with serving(tokens=("some-other-key", key)) as served:
+        refused = supportbench("run", "--env", served.url, cwd=tmp_path)
+        arguments = ("--env", served.url, "--limit", "1", "--out", "r")
+        done = supportbench("-v", "run", *arguments, cwd=tmp_path, environ={"SUPPORTBENCH_TOKEN": f"{key},second-key"})
+    assert refused.returncode == 2
+    assert "It wants a token, and none was given" in refused.stderr
+    assert done.returncode == 0
+    written = "".join(path.read_text() for path in (tmp_path / "r").iterdir())
+    assert key not in done.stdout + done.stderr + written
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "message"),
+    [
+        (["--rubric", "exact"], {}, "--rubric does not go with --env: it is the server that grades"),
+        (["--tickets", "t.jsonl"], {}, "--tickets does not go with --env: the tasks are the server's"),
+        (["--executor", "ray"], {}, "--executor does not go with --env: the episodes are played on the server"),
+        ([], {"SUPPORTBENCH_RUBRIC": "exact"}, "SUPPORTBENCH_RUBRIC is set, but it is the server that grades"),
+        ([], {"SUPPORTBENCH_FEEDBACK": "full"}, "SUPPORTBENCH_FEEDBACK is set, but it is the server that grades"),
+        (["--provider", "triag"], {}, "Did you mean 'triage'?"),
+        ([], {"SUPPORTBENCH_PROVIDER": "triag"}, "Did you mean 'triage'?"),
+        (["--task", "easy_inbox_clean"], {}, "Did you mean 'easy_inbox_cleanup'?"),
+        (["--split", "tets"], {}, "Did you mean 'test'?"),
+        (["--index", "3"], {}, "Invalid task index"),
+        (["--agent", "heuristik"], {}, "Did you mean 'heuristic'?"),
+    ],
+)
+def test_what_a_server_decides_or_does_not_have_is_refused(
+    tmp_path: Path, served: Served, arguments: list[str], environ: dict[str, str], message: str
+) -> None:
+    (tmp_path / "t.jsonl").write_text("")
+    done = supportbench("run", "--env", served.url, *arguments, cwd=tmp_path, environ=environ)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["t.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("http://127.0.0.1:9", "Cannot connect to http://127.0.0.1:9"),
+        ("localhost:8000", "Write it like http://localhost:8000"),
+        ("http://me:secret@localhost", "no user and password in it"),
+    ],
+)
+def test_where_no_server_is_nothing_is_left_behind(tmp_path: Path, url: str, message: str) -> None:
+    done = supportbench("run", "--env", url, cwd=tmp_path)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "secret" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
