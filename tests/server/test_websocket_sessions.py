@@ -18,6 +18,7 @@ from supportbench.server.channel import Channel, HangUpError, Message
 from supportbench.server.service import Service
 from supportbench.settings import ServerSettings
 from tests.offering import Does
+from tests.server.house import eventually
 from tests.server.obeying import HANDSHAKE, text_frame
 from tests.server.playing import PATIENCE_S, Player, Playground, Turnstile, graded_by, playground, step
 from tests.server.processes import answer_from, until
@@ -394,6 +395,32 @@ class TestDraining:
 
         assert min(asyncio.run(flooded())) > 0
         ground.comes_to_rest()
+
+    @pytest.mark.parametrize("comes", ["before", "after"])
+    async def test_that_meets_a_message_on_its_way_closes_once_and_says_nothing_after_it(self, comes: str) -> None:
+        service = Service(ServerSettings(), load_registry({}).check())
+        messages: asyncio.Queue[Message] = asyncio.Queue()
+        sent: list[str] = []
+
+        async def send(message: Message) -> None:
+            sent.append(message.get("text") or str(message["code"]))
+
+        async def answer(data: str | bytes) -> bytes:
+            return b"an answer"
+
+        channel = Channel(service, messages.get, send)
+        serving = asyncio.create_task(channel.serve(answer))
+        await eventually(lambda: channel in service.sockets)
+        message = {"type": "websocket.receive", "text": "{}"}
+        if comes == "before":
+            messages.put_nowait(message)
+            channel.drain()
+        else:
+            channel.drain()
+            await eventually(lambda: bool(sent))
+            messages.put_nowait(message)
+        await serving
+        assert sent == (["an answer", "1012"] if comes == "before" else ["1012"])
 
 
 class TestAClientThat:
