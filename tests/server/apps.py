@@ -84,6 +84,8 @@ class Obedient:
             body = json.dumps({"open": self._open, "ends": self._ends, "pid": os.getpid()})
         elif path == "large":
             body = PIECE * 1000
+        elif path == "piece":
+            body = PIECE[:20_000]
         elif path:
             body = await self._do(*path.split("/"))
         headers = [(b"content-length", str(len(body)).encode())]

@@ -86,7 +86,7 @@ class ServerProcess:
 
 @contextlib.contextmanager
 def started(*arguments: str, cwd: Path = ROOT, environ: Mapping[str, str] | None = None) -> Iterator[ServerProcess]:
-    """Within the block `python …` runs; it is killed if it has not ended by itself."""
+    """Within the block `python …` runs; it is killed if it has not ended by itself, and its workers with it."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
     process = subprocess.Popen(
         [sys.executable, *arguments],
@@ -95,13 +95,14 @@ def started(*arguments: str, cwd: Path = ROOT, environ: Mapping[str, str] | None
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
     server = ServerProcess(process)
     try:
         yield server
     finally:
-        if server.is_running():
-            process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         server.wait()
         for stream in (process.stdout, process.stderr):
             assert stream is not None

@@ -126,7 +126,9 @@ def test_requests_one_behind_the_other_are_answered_in_order() -> None:
         talk.send(b"GET /sleep/0.6 HTTP/1.1\r\nHost: localhost\r\n\r\n" + GET.replace(b"facts", b"sleep/0"))
         both = b""
         while not both.endswith(b"sleep 0"):
-            both += talk.connection.recv(65_536)
+            piece = talk.connection.recv(65_536)
+            assert piece, "the server closed too early"
+            both += piece
         assert both.count(b"HTTP/1.1 200 OK") == 2
         assert both.index(b"sleep 0.6") < both.rindex(b"sleep 0")
 
@@ -135,6 +137,21 @@ def test_requests_one_behind_the_other_are_answered_in_order() -> None:
 def test_an_answer_that_nobody_reads_is_given_up(connection: bytes) -> None:
     with talking(write_timeout_s=0.3) as talk:
         talk.send(b"GET /large HTTP/1.1\r\nHost: localhost\r\nConnection: " + connection + b"\r\n\r\n")
+        until(talk.is_forgotten)
+
+
+def test_the_rest_of_an_answer_that_nobody_reads_is_given_up_however_small() -> None:
+    with talking(write_timeout_s=0.3) as talk:
+        state = talk.server.server_state
+        until(lambda: len(state.connections) == 1)
+        theirs: Any = next(iter(state.connections))
+        while not theirs.transport.get_write_buffer_size():
+            answered = state.total_requests
+            talk.send(GET.replace(b"facts", b"piece"))
+            until(lambda: state.total_requests > answered)  # noqa: B023 - asked before it changes
+            threading.Event().wait(0.005)  # until it is sent, as far as it can be
+        assert not theirs.flow.write_paused
+        talk.send(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
         until(talk.is_forgotten)
 
 
