@@ -16,9 +16,9 @@ from supportbench.registry import Registry
 from supportbench.server.answers import json_answer, refused_answer
 from supportbench.server.channel import ASGIApp, Receive, Scope, Send
 from supportbench.server.gate import Gate, origins_of
-from supportbench.server.heads import HeadAsGet
 from supportbench.server.http import simulation_routes
 from supportbench.server.mcp_routes import mcp_routes, serve_mcp_socket
+from supportbench.server.methods import UsualMethods
 from supportbench.server.reading import reading_routes
 from supportbench.server.refusals import refusal_of
 from supportbench.server.service import Service
@@ -49,7 +49,7 @@ class _Routes:
 
     def __init__(self, litestar: Litestar, service: Service) -> None:
         self._litestar = litestar
-        self._http = HeadAsGet(cast(ASGIApp, litestar))
+        self._http = UsualMethods(cast(ASGIApp, litestar))
         self._service = service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
