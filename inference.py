@@ -9,7 +9,7 @@ Standard output has these three kinds of line and nothing else, each flushed as 
 What a program that reads them can build on:
 
 - Every task has one START and one END, whatever happens: also the tasks that the deadline or Ctrl-C left no time for.
-  Where nothing could begin (wrong usage, exit code 2), there is no line at all.
+  Where nothing could begin (wrong usage or no server, exit code 2, or a signal before that), there is no line at all.
 - A ticket without a grade ends its task. Its STEP has `reward=0.00 done=true` and says in `error` what happened; where
   it is the agent that failed, the action is `{}`. Such a ticket is in `steps`, but in neither `rewards` nor `score`.
 - `score` is the mean of the rewards, 0.00 where there are none; `success` means a score of at least 0.80 and no error.

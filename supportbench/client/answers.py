@@ -7,6 +7,7 @@ type is an error that names it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Final, TypeVar, get_args, get_type_hints
 
@@ -57,6 +58,8 @@ def read_state(frame: str | bytes, server: str) -> SupportQueueState:
 
 def read(data: object, kind: type[T], what: str, server: str) -> T:
     """Return the value that the data mean; raises `UnexpectedAnswerError` naming what does not fit."""
+    with suppress(DecodeError):  # a server of this version says nothing that is not known
+        return codec.structure(data, kind)
     try:
         return codec.structure(known_only(data, kind), kind)
     except DecodeError as error:
@@ -71,7 +74,7 @@ def known_only(data: Any, kind: Any) -> Any:
     inner = [argument for argument in get_args(kind) if argument not in (type(None), Ellipsis, str)]
     if len(inner) != 1:
         return data
-    if isinstance(data, list):
+    if isinstance(data, list | tuple):
         return [known_only(item, inner[0]) for item in data]
     if isinstance(data, Mapping) and not attrs.has(inner[0]):
         return data

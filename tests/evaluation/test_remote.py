@@ -352,6 +352,24 @@ async def test_a_reward_that_is_none_is_an_error(reward: float | None) -> None:
     assert f"answers a step with the reward {reward}, which is none in [0, 1]" in episode.errors[0]
 
 
+async def test_a_newer_server_may_say_more_of_a_grade() -> None:
+    finding = {"check": "c", "rule": "r", "severity": "note", "start": 0, "end": 2, "excerpt": "We", "new_key": 1}
+
+    def alter(frame: Frame) -> Frame:
+        feedback = frame["data"]["observation"]["last_feedback"]
+        if feedback:
+            feedback |= {"findings": [finding], "new_key": []}
+            feedback["components"]["does"]["new_key"] = {"a": 1}
+        return frame
+
+    async with scripted(Script(alter=alter), house(Acts())) as url:
+        episode = await played(url, Acts())
+    assert episode.rewards == (1.0, 1.0, 1.0)
+    grade = episode.steps[0].grade
+    assert grade is not None
+    assert (grade.components["does"].score, grade.findings[0].excerpt, grade.unsafe) == (1.0, "We", False)
+
+
 async def test_feedback_that_does_not_fit_is_an_error() -> None:
     def alter(frame: Frame) -> Frame:
         frame["data"]["observation"]["last_feedback"] = {"components": {"does": {"score": "full"}}}
