@@ -45,7 +45,7 @@ logger: Final = logging.getLogger("supportbench.client.container")
 
 
 class Container:
-    """A server in a docker container, reachable on loopback alone.
+    """A server in a docker container, reachable on loopback alone::
 
         async with Container("supportbench", env={"SUPPORTBENCH_RUBRIC": "exact"}) as base_url:
             …

@@ -31,7 +31,7 @@ _GRACE_S: Final = 10.0
 
 
 class SupportQueueClient:
-    """A session on a server: `reset`, `step`, `state`, as the environment itself has them.
+    """A session on a server: `reset`, `step`, `state`, as the environment itself has them::
 
         async with SupportQueueClient("http://localhost:8000") as env:
             result = await env.reset(task_id="easy_inbox_cleanup")
@@ -197,7 +197,7 @@ class SupportQueueClient:
 
 
 class SyncSupportQueueClient:
-    """A `SupportQueueClient` for scripts, notebooks and training loops; it has the same methods, which block.
+    """A `SupportQueueClient` for scripts, notebooks and training loops; it has the same methods, which block::
 
         with SupportQueueClient("http://localhost:8000").sync() as env:
             result = env.reset(seed=0)
