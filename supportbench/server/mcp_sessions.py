@@ -180,8 +180,9 @@ class CallerSession:
 
     def _stands(self, error: RefusedError) -> bool:
         """Return whether the refusal is for something else than that the caller has no session by default."""
-        named = self._named is not None if self._choice is None else self._choice.by_id
-        return named or error.refusal.code != "SESSION_ERROR" or error.refusal.status != 404
+        asked = self._request
+        named = self._named or asked.headers.get(SESSION_HEADER) or asked.query_params.get("session_id")
+        return bool(named) or error.refusal.code != "SESSION_ERROR" or error.refusal.status != 404
 
 
 def _lives_with_a_socket() -> RpcError:
