@@ -53,7 +53,7 @@ def simulation_routes(service: Service) -> list[HTTPRouteHandler]:
             )
         except ActionError as error:
             raise RefusedError(refusal_of(error, where="body.action")) from None
-        service.counts["steps"] += 1
+        service.stepped(turn)
         metadata = {"session_id": choice.session_id}
         if asked.request_id is not None:
             metadata["request_id"] = asked.request_id

@@ -137,7 +137,7 @@ class Tools:
 
     async def _submit_triage(self, action: SupportQueueAction, played: Played, timeout_s: float | None) -> ToolResult:
         turn = await played.step(action, timeout_s)
-        self._service.counts["steps"] += 1
+        self._service.stepped(turn)
         seen = turn.observation
         return ToolResult(
             text=triage_text(seen), structured=codec.unstructure(seen), reward=seen.reward, done=seen.done

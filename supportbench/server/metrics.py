@@ -86,14 +86,9 @@ class _Collector:
         for name, told, value in (
             ("resets", "Episodes that this worker began.", service.counts["resets"]),
             ("steps", "Actions that this worker graded.", service.counts["steps"]),
+            ("episodes_finished", "Episodes that this worker finished.", service.counts["episodes"]),
         ):
             yield CounterMetricFamily(f"supportbench_{name}", told, value=value)
-        # Only where somebody wants to know of them are finished episodes noticed: better no figure than a wrong one.
-        if recorder is not None or service.registry.listeners:
-            finished = service.counts["episodes"]
-            yield CounterMetricFamily(
-                "supportbench_episodes_finished", "Episodes that this worker finished.", value=finished
-            )
         if recorder is not None:
             yield CounterMetricFamily(
                 "supportbench_recordings_lost",

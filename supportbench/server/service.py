@@ -23,6 +23,7 @@ from supportbench.server.recording import Recorder
 from supportbench.server.refusals import INTERNAL, Refusal
 from supportbench.server.sessions import Sessions
 from supportbench.settings import ServerSettings
+from supportbench.turns import Turn
 from supportbench.watchdog import watch
 
 logger: Final = logging.getLogger("supportbench.server")
@@ -100,6 +101,12 @@ class Service:
         self._background.add(task)
         task.add_done_callback(self._done)
 
+    def stepped(self, turn: Turn) -> None:
+        """Count a step that was graded."""
+        self.counts["steps"] += 1
+        if turn.done:
+            self.counts["episodes"] += 1
+
     def refused(self, refusal: Refusal, error: SupportbenchError, session_id: str) -> None:
         """Note that a request was refused; where a plugin is at fault, log what it said."""
         self.errors[refusal.code] += 1
@@ -123,7 +130,6 @@ class Service:
         )
 
     def _publish(self, episode: Episode) -> None:
-        self.counts["episodes"] += 1
         if self.recorder is not None:
             self.recorder.append(episode)
         if self.registry.listeners:

@@ -89,7 +89,7 @@ class Conversation:
             if isinstance(message, StepMessage):
                 work = self._played.step(message.action, message.timeout_s)
                 turn = await (self._channel.watching(work) if self._played.may_wait else work)
-                self._service.counts["steps"] += 1
+                self._service.stepped(turn)
                 return turn_frame(turn)
             return await self._answered(message)
         except SupportbenchError as error:
