@@ -88,9 +88,20 @@ def error_of(data: object) -> ServerError:
     told: Mapping[str, Any] = data if isinstance(data, Mapping) else {}
     code, message = told.get("code"), told.get("message")
     code = code if isinstance(code, str) else "none"
-    message = message if isinstance(message, str) else ""
+    message = f"{message if isinstance(message, str) else ''}{_first_fault(told)}"
     kind = next((kind for known, kind in _ERRORS.items() if known == code), ServerError)
     return kind(code[:80], message if len(message) <= _LONGEST_MESSAGE else f"{message[:_LONGEST_MESSAGE]}…")
+
+
+def _first_fault(told: Mapping[str, Any]) -> str:
+    """Return what OpenEnv's own server says in `errors` alone, where its message is always "Invalid message"."""
+    faults = told.get("errors")
+    fault = faults[0] if isinstance(faults, list) and faults else None
+    if told.get("message") != "Invalid message" or not isinstance(fault, dict):
+        return ""
+    places = fault.get("loc")
+    path = ".".join(map(str, places)) if isinstance(places, list) else ""
+    return f": {path}: {fault.get('msg')}"
 
 
 def last_error(frame: str | bytes) -> ServerError | None:

@@ -25,7 +25,9 @@ _MEANINGS: Final = (
         "The docker daemon does not run: start it (Docker Desktop, or `systemctl start docker`).",
     ),
     (
-        re.compile(r"no such image|unable to find image|pull access denied|manifest unknown", re.IGNORECASE),
+        re.compile(
+            r"no such image|unable to find image|pull access denied|manifest unknown|image not known", re.IGNORECASE
+        ),
         "There is no such image on this machine: `docker build -t NAME .` builds one, `docker pull NAME` fetches one.",
     ),
 )

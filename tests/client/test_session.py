@@ -166,9 +166,18 @@ async def test_why_a_server_closed_the_connection_is_told_also_later() -> None:
             await env.reset()
 
 
+FAULT = {"loc": ["priority"], "msg": "Input should be 'P1' or 'P2'", "input": "P9"}
+
+
 @pytest.mark.parametrize(
     ("frame", "kind", "told"),
     [
+        (
+            {"type": "error", "data": {"message": "Invalid message", "code": "VALIDATION_ERROR", "errors": [FAULT]}},
+            RefusedMessageError,
+            r"Invalid message: priority: Input should be 'P1' or 'P2' \(code: VALIDATION_ERROR\)",
+        ),
+        ({"type": "error", "data": {"message": "Invalid message", "errors": [7]}}, ServerError, r"Invalid message \("),
         (error("SESSION_ERROR"), SessionError, r"No\. \(code: SESSION_ERROR\)"),
         (error("FACTORY_ERROR"), SessionError, "FACTORY_ERROR"),
         (error("INVALID_JSON"), RefusedMessageError, "INVALID_JSON"),
