@@ -64,14 +64,14 @@ class Callers:
         if cookie is not None and await self._sessions.exists(cookie, caller.owner):
             return SessionChoice(session_id=cookie, owner=caller.owner, by_id=True)
         key = self._default_key(caller)
-        session_id, new = await self._place(caller.owner, key)
+        session_id = await self._created(caller.owner, key)
         sets_cookie = self._keeps_defaults and not self._has_tokens
         secure = "; Secure" if request.url.scheme == "https" else ""
         return SessionChoice(
             session_id=session_id,
             owner=caller.owner,
-            new=new,
-            default_key=key if new else None,
+            new=True,
+            default_key=key,
             cookie=f"{COOKIE}={session_id}; Path=/; HttpOnly; SameSite=Strict{secure}" if sets_cookie else None,
         )
 
@@ -117,26 +117,19 @@ class Callers:
             return
         raise busy(choice.session_id)
 
-    async def _place(self, owner: str, key: str | None) -> tuple[str, bool]:
-        """Return a session for a bare reset, and whether it is new.
+    async def _created(self, owner: str, key: str | None) -> str:
+        """Return a new session.
 
-        Where there is no room for one more, it is the caller's default one if that was played and never named, since
-        it would end with this reset anyway.
+        Where there is no room for one more, it takes that of the caller's default one, if that was played and never
+        named: this reset ends it anyway, just a moment later.
         """
         try:
-            return await self._sessions.create(owner), True
+            return await self._sessions.create(owner)
         except RefusedError:
             session_ids = () if key is None else await self._defaults_of(key)
-            if session_ids and await self._is_played(session_ids[-1], owner):
-                return session_ids[-1], False
-            raise
-
-    async def _is_played(self, session_id: str, owner: str) -> bool:
-        try:
-            saved = await self._sessions.saved(session_id, owner)
-        except RefusedError:
-            return False
-        return saved.stepped and not saved.addressed
+            if not session_ids or not await self._sessions.drop_if_played(session_ids[-1]):
+                raise
+        return await self._sessions.create(owner)
 
     async def _defaults_of(self, key: str) -> Sequence[str]:
         stored = await self._sessions.defaults.load(key)

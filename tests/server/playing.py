@@ -9,8 +9,10 @@ import logging
 import socket
 import threading
 from collections.abc import Coroutine, Iterator
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Final, TypeVar
 
+import httpx
 import uvloop
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
@@ -31,14 +33,16 @@ ACTION: Final[dict[str, Any]] = unstructure(an_action())
 
 
 class Complaints(logging.Handler):
-    """What was logged as an error since it was last asked for."""
+    """What one thread logged as an error since it was last asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, thread: int | None) -> None:
         super().__init__(logging.ERROR)
+        self._thread = thread
         self._messages: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._messages.append(f"{record.name}: {record.getMessage()}")
+        if record.thread == self._thread:  # there may be several servers in the process
+            self._messages.append(f"{record.name}: {record.getMessage()}")
 
     def taken(self) -> list[str]:
         """Return the messages and forget them: the test has expected them."""
@@ -54,6 +58,9 @@ class Playground:
         self.port = port
         self.complaints = complaints
         self.loop = loop
+        # Keeps no cookies; making one takes longer than a request.
+        jar = CookieJar(DefaultCookiePolicy(allowed_domains=()))
+        self.http = httpx.Client(base_url=f"http://127.0.0.1:{port}", cookies=jar, timeout=PATIENCE_S)
         self._own_tasks = frozenset(asyncio.all_tasks(loop))
 
     @property
@@ -201,12 +208,14 @@ def playground(registry: Registry | None = None, **settings: Any) -> Iterator[Pl
             runner.run(server.serve([listener]))
 
     thread = threading.Thread(target=run, daemon=True)
-    complaints = Complaints()
-    logging.getLogger().addHandler(complaints)
     thread.start()
+    complaints = Complaints(thread.ident)
+    logging.getLogger().addHandler(complaints)
     try:
         assert started.wait(PATIENCE_S), "the server did not start"
-        yield (ground := Playground(app, loops[0], listener.getsockname()[1], complaints))
+        ground = Playground(app, loops[0], listener.getsockname()[1], complaints)
+        with ground.http:
+            yield ground
         ground.comes_to_rest()
     finally:
         server.should_exit = True

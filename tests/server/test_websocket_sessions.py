@@ -9,7 +9,6 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
 from websockets.asyncio.client import connect
 
@@ -46,7 +45,7 @@ def ground(turnstile: Turnstile) -> Iterator[Playground]:
 
 def begun(ground: Playground, **headers: str) -> str:
     """Return a session of the store in which an episode has begun."""
-    answer = httpx.post(f"{ground.url}/reset", headers=headers)
+    answer = ground.http.post("/reset", headers=headers)
     assert answer.status_code == 200
     return answer.headers["x-session-id"]
 
@@ -103,12 +102,12 @@ class TestAnAttachedSession:
                 player.say({"type": "close"})
                 assert player.end() == (1000, "")
             headers = {"X-Session-ID": session_id}
-            assert httpx.get(f"{ground.url}/state", headers=headers).json()["step_count"] == 1
+            assert ground.http.get("/state", headers=headers).json()["step_count"] == 1
             with ground.player(f"?session_id={session_id}") as player:
                 assert player.state()["step_count"] == 1
                 player.reset(task_id="medium_sla_defense")
                 player.vanish()
-            assert httpx.get(f"{ground.url}/state", headers=headers).json()["task"]["task_id"] == "medium_sla_defense"
+            assert ground.http.get("/state", headers=headers).json()["task"]["task_id"] == "medium_sla_defense"
             ground.comes_to_rest()
             assert ended(ground, session_id)
             assert ground.sessions.active == 0
@@ -171,7 +170,7 @@ class TestAnAttachedSession:
         with ground.player(f"?session_id={session_id}") as player:
             player.say(step())
             until(lambda: turnstile.waiting == 1)
-            answer = httpx.post(f"{ground.url}/step", json={"action": step()["data"], "session_id": session_id})
+            answer = ground.http.post("/step", json={"action": step()["data"], "session_id": session_id})
             assert answer.status_code == 409
             turnstile.open.set()
             assert player.hear()["data"]["reward"] == 0.5
@@ -241,7 +240,7 @@ class TestAStepThatTakesLong:
                 player.say(step())
             until(lambda: turnstile.waiting == 2)
             assert three.reset()["done"] is False
-            assert httpx.get(f"{ground.url}/health").json() == {"status": "healthy"}
+            assert ground.http.get("/health").json() == {"status": "healthy"}
             turnstile.open.set()
             assert [player.hear()["data"]["reward"] for player in (one, two)] == [0.5, 0.5]
 
