@@ -61,6 +61,7 @@ def test_a_server_that_was_just_started_has_done_nothing(shop: Served) -> None:
         "websockets_open": 0,
         "resets_total": 0,
         "steps_total": 0,
+        "episodes_finished_total": 0,
     }
 
 
