@@ -96,7 +96,7 @@ def _cors(settings: ServerSettings) -> CORSConfig | None:
     told = [SESSION_HEADER, "Mcp-Session-Id"]
     return CORSConfig(
         allow_origins=list(origins),
-        allow_methods=["GET", "POST"],
+        allow_methods=["GET", "HEAD", "POST", "DELETE"],
         allow_headers=["Authorization", "Content-Type", "Mcp-Protocol-Version", *told],
         expose_headers=told,
     )
