@@ -74,10 +74,13 @@ class BatchedTransport:
     def flush(self) -> None:
         """Send now what is pending."""
         pending = self._pending
-        if pending:
+        if not pending:
+            return
+        # uvloop raises where the peer is gone since; whoever comes behind has nothing to do with that.
+        if not self._transport.is_closing():
             self._transport.write(pending[0] if len(pending) == 1 else b"".join(pending))
-            pending.clear()
-            self._size = 0
+        pending.clear()
+        self._size = 0
 
     def write_eof(self) -> None:
         """Send what is pending and say that there is no more."""
