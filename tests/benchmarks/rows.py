@@ -111,6 +111,13 @@ def _played() -> Iterator[Row]:
                 aim={FEW: "5", MANY: "20"}[sessions],
                 digits=1,
             )
+            yield Row(
+                group=group,
+                title="– µs of the server's CPU a step, resets included",
+                figure=lambda played: played.cpu_us,
+                sources=sources,
+                digits=1,
+            )
 
 
 def _official() -> Iterator[Row]:
@@ -149,7 +156,7 @@ def _held() -> Iterator[Row]:
             sources=sources,
             aim=aim,
             digits=digits,
-            compared="again" not in title,
+            compared="again" not in title and "threads" not in title,
         )
 
 
@@ -192,7 +199,7 @@ def _judged() -> Iterator[Row]:
 
 def _installed() -> Iterator[Row]:
     figures: Mapping[str, tuple[Callable[[Installed], Any], str]] = {
-        "MiB of an environment with it": (lambda installed: installed.mebibytes, "175 MB"),
+        "MiB of an environment with it": (lambda installed: installed.mebibytes, "175"),
         "– distributions in it, less pip": (lambda installed: installed.distributions, "45"),
     }
     sources = _each(ours(), Install(), without=("tuned",))

@@ -1,8 +1,8 @@
 """Actions whose texts never repeat, so that remembering whole texts helps no server.
 
-A summary has about 140 characters, a reply about 340. Their words are those of the tickets; some of what the graders
-look for stands between them, and some of what a reply must not say, warned against or not; every text has a reference
-number that no other has.
+A summary has about 140 characters, a reply about 340. Their words are those of the tickets, as frequent as there; some
+of what the graders look for stands between them, and in every fifth reply something that it must not say, warned
+against or not; every text has a reference number that no other has.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _WARNINGS: Final = ("Never", "Please do not", "We would not", "Please", "")
 
 @attrs.frozen(kw_only=True)
 class Vocabulary:
-    """What texts are made of: the tickets' words, what graders look for, and what a reply must not say."""
+    """What texts are made of: the tickets' words, each as often as it stands there, and the graders' phrases."""
 
     words: Sequence[str]
     concepts: Sequence[str]
@@ -43,7 +43,7 @@ class Vocabulary:
         tickets = [case["ticket"] for case in cases]
         told = [text for ticket in tickets for text in (ticket["subject"], ticket["body"], *ticket["recent_events"])]
         return cls(
-            words=sorted({word for text in told for word in text.split()}),
+            words=[word for text in told for word in text.split()],
             concepts=sorted(
                 {
                     phrase
