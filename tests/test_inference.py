@@ -381,7 +381,7 @@ def test_a_container_is_removed_at_the_deadline_and_after_a_signal(
 ) -> None:
     with OpenAIStub(model, Reply(delay_s=60)) as endpoint, DockerStub(tmp_path, monkeypatch) as docker:
         environ = {"LOCAL_IMAGE_NAME": IMAGE}
-        with started("--deadline", "6", cwd=tmp_path, endpoint=endpoint, environ=environ) as process:
+        with started("--deadline", "8", cwd=tmp_path, endpoint=endpoint, environ=environ) as process:
             assert process.stdout is not None
             seen = "".join(process.stdout.readline() for _ in range(2))
             assert len(docker.running()) == 1
@@ -393,7 +393,7 @@ def test_a_container_is_removed_at_the_deadline_and_after_a_signal(
     assert "Traceback" not in outcome.stderr
     assert [task.task for task in outcome.tasks] == list(TASKS)
     assert [len(task.rewards) for task in outcome.tasks] == [1, 0, 0]
-    reason = "the deadline of 6 s was reached" if number is None else f"interrupted by {number.name}"
+    reason = "the deadline of 8 s was reached" if number is None else f"interrupted by {number.name}"
     assert {task.error for task in outcome.tasks} == {reason}
     assert [task["errors"] for task in outcome.results["tasks"]] == [[reason]] * 3
 
@@ -404,7 +404,7 @@ def test_a_container_that_is_still_coming_up_is_removed_too_and_there_is_no_line
 ) -> None:
     with DockerStub(tmp_path, monkeypatch, trouble="slow-server") as docker:
         environ = {"IMAGE_NAME": IMAGE}
-        with started("--deadline", "4", cwd=tmp_path, environ=environ) as process:
+        with started("--deadline", "6", cwd=tmp_path, environ=environ) as process:
             docker.wait_until("inspect")
             assert len(docker.running()) == 1
             if number is not None:

@@ -94,8 +94,8 @@ async def test_a_container_that_dies_says_its_last_words_but_no_secret(docker: D
 
 @trouble("sick")
 async def test_a_container_that_does_not_come_up_in_time_says_what_it_does_instead(docker: DockerStub) -> None:
-    with pytest.raises(ContainerError, match=r"not healthy within 1\.5 s: GET /health is answered with status 503"):
-        await Container(IMAGE, health_timeout_s=1.5).start()
+    with pytest.raises(ContainerError, match=r"not healthy within 3 s: GET /health is answered with status 503"):
+        await Container(IMAGE, health_timeout_s=3).start()
     assert_gone(docker)
 
 

@@ -51,7 +51,10 @@ class DockerStub:
 
     def containers(self) -> list[dict[str, Any]]:
         """Return the containers that there are, running or not."""
-        found = [json.loads(path.read_text()) for path in self.folder.glob("*.container")]
+        found = []
+        for path in self.folder.glob("*.container"):
+            with suppress(FileNotFoundError):  # it is being removed
+                found.append(json.loads(path.read_text()))
         self._processes |= {container["process"] for container in found if container["process"] is not None}
         return found
 
