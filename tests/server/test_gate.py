@@ -30,6 +30,7 @@ from tests.server.walking import walked
 
 ALPHA, BETA = "alpha-token-0001", "beta-token-00002"
 ACTION = unstructure(an_action())
+TRIAGE = {name: value for name, value in ACTION.items() if name != "metadata"}
 STRANGER = "203.0.113.7"
 
 
@@ -297,6 +298,62 @@ class TestTwoTokens:
         stolen = {"Cookie": f"supportbench_session={begun.headers['x-session-id']}", **bearer(BETA)}
         seen = httpx.get(f"{guarded.url}/state", headers=stolen)
         assert seen.headers.get("x-session-id") != begun.headers["x-session-id"]
+
+
+class TestTwoTokensOverMcp:
+    @pytest.fixture
+    def made(self, guarded: Served) -> str:
+        """A session that MCP made for one token."""
+        session_id: str = _mcp(guarded, ALPHA, "openenv/session/create")["result"]["session_id"]
+        begin = {"name": "start_episode", "arguments": {}, "session_id": session_id}
+        assert "result" in _mcp(guarded, ALPHA, "tools/call", **begin)
+        return session_id
+
+    def test_do_not_see_each_others_sessions(self, guarded: Served, made: str) -> None:
+        for method, params in (
+            ("openenv/session/close", {"session_id": made}),
+            ("tools/call", {"name": "get_state", "arguments": {}, "session_id": made}),
+            ("tools/call", {"name": "submit_triage", "arguments": TRIAGE, "session_id": made}),
+            ("tools/list", {"session_id": made}),
+            ("ping", {"session_id": made}),
+        ):
+            stranger = _mcp(guarded, BETA, method, **params)
+            assert "Unknown session_id" in json.dumps(stranger), method
+            assert '"structuredContent"' not in json.dumps(stranger)
+        state = {"name": "get_state", "arguments": {}, "session_id": made}
+        assert _mcp(guarded, ALPHA, "tools/call", **state)["result"]["isError"] is False
+
+    def test_do_not_use_each_others_ids_in_headers(self, guarded: Served, made: str) -> None:
+        for headers in ({"Mcp-Session-Id": made}, {"X-Session-ID": made}):
+            call = _call("tools/call", name="get_state", arguments={})
+            answer = httpx.post(f"{guarded.url}/mcp", json=call, headers={**bearer(BETA), **headers})
+            assert "Unknown session_id" in answer.text
+        ended = httpx.delete(f"{guarded.url}/mcp", headers={**bearer(BETA), "Mcp-Session-Id": made})
+        assert ended.status_code == 404
+        assert httpx.get(f"{guarded.url}/state", headers={**bearer(BETA), "X-Session-ID": made}).status_code == 404
+
+    async def test_do_not_attach_to_them(self, guarded: Served, made: str) -> None:
+        path = f"/ws?session_id={made}"
+        frame = await first_frame(guarded, path, additional_headers=bearer(BETA))
+        assert frame["data"]["message"].startswith("Unknown session_id")
+        assert (await first_frame(guarded, path, additional_headers=bearer(ALPHA)))["type"] == "state"
+
+    def test_have_a_default_session_each(self, guarded: Served) -> None:
+        names = {ALPHA: "the first's", BETA: "the second's"}
+        for token, name in names.items():
+            httpx.post(f"{guarded.url}/reset", json={"episode_id": name}, headers=bearer(token))
+        for token, name in names.items():
+            assert name in json.dumps(_mcp(guarded, token, "tools/call", name="get_state", arguments={}))
+
+
+def _call(method: str, **params: Any) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+
+
+def _mcp(served: Served, token: str, method: str, **params: Any) -> dict[str, Any]:
+    answer = httpx.post(f"{served.url}/mcp", json=_call(method, **params), headers=bearer(token))
+    told: dict[str, Any] = answer.json()
+    return told
 
 
 class TestATokenIsNowhereToBeRead:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import uuid
 from collections.abc import Awaitable, Iterator
@@ -51,6 +52,17 @@ def shop() -> Iterator[Served]:
         yield served
 
 
+HELLO: dict[str, Any] = {
+    "protocolVersion": "2025-06-18",
+    "capabilities": {},
+    "clientInfo": {"name": "tests", "version": "0"},
+}
+
+
+def _rpc(method: str, **params: Any) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+
+
 # -- capacity -----------------------------------------------------------------------------------------------------
 
 
@@ -97,6 +109,40 @@ class TestCapacity:
                 assert (await client.post("/reset")).status_code == 200
                 client.cookies.clear()
                 assert (await client.post("/reset")).status_code == 503
+
+    async def test_counts_sessions_of_mcp_however_they_are_made(self) -> None:
+        with serving(a_shop(), max_sessions=3) as served:
+            async with httpx.AsyncClient(base_url=served.url) as client, connect(f"{served.ws}/mcp") as socket_of_mcp:
+                await asked(socket_of_mcp, json.dumps(_rpc("ping")))
+                for method, params in (("openenv/session/create", {}), ("initialize", HELLO)):
+                    assert "result" in (await client.post("/mcp", json=_rpc(method, **params))).json()
+                assert active(served) == 3
+                for method, params in (("openenv/session/create", {}), ("initialize", HELLO)):
+                    error = (await client.post("/mcp", json=_rpc(method, **params))).json()["error"]
+                    assert error["message"].startswith("Server at capacity: 3/3 sessions active.")
+                    assert (error["data"]["active_sessions"], error["data"]["max_sessions"]) == (3, 3)
+                assert (await client.post("/reset")).status_code == 503
+                async with connect(f"{served.ws}/mcp") as one_more:
+                    frame = await heard(one_more)
+                    assert frame["error"]["message"].startswith("Server at capacity")
+            await eventually(lambda: active(served) == 2)
+
+    async def test_is_there_again_at_once_when_mcp_ends_a_session(self) -> None:
+        with serving(a_shop(), max_sessions=1) as served:
+            async with httpx.AsyncClient(base_url=served.url) as client:
+                for _ in range(3):
+                    made = (await client.post("/mcp", json=_rpc("openenv/session/create"))).json()["result"]
+                    assert (await client.post("/mcp", json=_rpc("openenv/session/create"))).json()["error"]
+                    closed = await client.post("/mcp", json=_rpc("openenv/session/close", **made))
+                    assert closed.json()["result"]["closed"] is True
+            assert active(served) == 0
+
+    async def test_is_there_again_when_nobody_uses_what_mcp_made(self) -> None:
+        with serving(a_shop(), max_sessions=1, session_timeout_s=0.2) as served:
+            async with httpx.AsyncClient(base_url=served.url) as client:
+                for _ in range(3):
+                    assert "result" in (await client.post("/mcp", json=_rpc("openenv/session/create"))).json()
+                    await eventually(lambda: active(served) == 0)
 
     async def test_does_not_count_what_attaches_to_a_session(self) -> None:
         with serving(a_shop(), max_sessions=1) as served:
