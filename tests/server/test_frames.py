@@ -26,6 +26,8 @@ VALID: Final[tuple[dict[str, Any], ...]] = (
     {"type": "state"},
     {"type": "close", "data": {}},
     {"type": "mcp"},
+    {"type": "step", "data": {"type": "list_tools"}},
+    {"type": "step", "data": {"type": "call_tool", "tool_name": "get_state", "arguments": {}}},
 )
 NAMES: Final = ("type", "data", "timeout_s", "seed", "task_id", "episode_id", "index", "id", "", "a.b[0]", "9" * 30)
 # What stands in the text as it is, since no JSON library writes it.
@@ -159,7 +161,7 @@ def test_each_frame_gets_one_answer_and_then_an_episode_is_played() -> None:
             kinds[answer["type"]] += 1
             if answer["type"] == "error":
                 check_error(answer["data"], frame)
-            elif answer["type"] == "observation":
+            elif "current_index" in answer["data"].get("observation", ()):  # not a tool's
                 steps = 0 if answer["data"]["reward"] is None else steps + 1
             if sent % 50 == 0:
                 # Had a frame got two answers, this one would not be ours; had a refused one changed anything, nor would

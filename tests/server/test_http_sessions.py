@@ -5,11 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
 
+from supportbench import load_registry
+from supportbench.server.app import ServerApp, create_app
+from supportbench.settings import ServerSettings
 from tests.server.packs import shop_of
 from tests.server.playing import ACTION, Playground, Turnstile, playground
 from tests.server.processes import until
@@ -281,6 +284,34 @@ class TestWhoKeepsCookies:
         assert "set-cookie" in answer.headers
 
 
+class TestWhoComesFromElsewhere:
+    @pytest.fixture
+    def app(self) -> ServerApp:
+        return create_app(ServerSettings(host="0.0.0.0"), load_registry({}).check())  # noqa: S104 - it is not served
+
+    async def test_has_a_session_by_its_cookie_or_its_id_alone(self, app: ServerApp) -> None:
+        async with from_elsewhere(app) as client:
+            answer = await client.post("/reset", json={"task_id": "hard_exec_escalations"})
+            assert "set-cookie" in answer.headers
+            assert (await client.post("/step", json=STEP)).status_code == 200
+            client.cookies.clear()
+            refused(await client.post("/step", json=STEP), 404, NO_SESSION)
+            refused(await client.get("/state"), 404, NO_SESSION)
+            headers = named(answer.headers["x-session-id"])
+            assert (await client.get("/state", headers=headers)).json()["step_count"] == 1
+
+    async def test_does_not_end_what_others_began(self, app: ServerApp) -> None:
+        async with from_elsewhere(app) as one, from_elsewhere(app) as two:
+            answer = await one.post("/reset")
+            headers = named(answer.headers["x-session-id"])
+            await one.post("/step", json=STEP)
+            for _ in range(3):
+                await two.post("/reset")
+                await two.post("/step", json=STEP)
+                two.cookies.clear()
+            assert (await one.get("/state", headers=headers)).json()["step_count"] == 1
+
+
 class TestWhoHasAToken:
     @pytest.fixture
     def ground(self) -> Iterator[Playground]:
@@ -322,6 +353,12 @@ class TestWhoHasAToken:
         for method, path in (("POST", "/reset"), ("POST", "/step"), ("GET", "/state")):
             assert Bare(ground).ask(method, path).status_code == 401
         assert ground.sessions.active == 0
+
+
+def from_elsewhere(app: ServerApp) -> httpx.AsyncClient:
+    """Return a client whose address is another machine's."""
+    transport = httpx.ASGITransport(cast(Any, app), client=("192.0.2.1", 50_000))
+    return httpx.AsyncClient(transport=transport, base_url="http://server.test")
 
 
 class TestWhoResetsDuringAStep:
