@@ -2,9 +2,11 @@
 
 Checks once a request or connection, never a message. Browsers are kept to pages of this server: the `Host` they call
 must be one of ours, lest a page elsewhere reach a server on loopback by a name that it controls (DNS rebinding), and
-the `Origin` they come from must be this host or an allowed one. Where a request comes from is what its connection says:
-`X-Forwarded-For` and the like, which anybody can write, are not read. So behind a proxy on the same machine everybody
-seems to come from loopback; the proxy has to limit who asks too much, and its host name has to be allowed.
+the `Origin` they come from must be this host or an allowed one.
+
+Where a request comes from is what the server below us says: its connection, or the word of a proxy that the server has
+been told to trust. `X-Forwarded-For` and the like, which anybody can write, are not read here. Behind a proxy on the
+same machine that says nothing, everybody seems to come from loopback: limits are then the proxy's business.
 """
 
 from __future__ import annotations
