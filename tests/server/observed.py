@@ -17,8 +17,9 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
+
+import psutil  # type: ignore[import-untyped]
 
 from supportbench import ComponentScore, Registry, Rubric, RubricComponent, Submission
 from supportbench.server.app import ServerApp, create_app
@@ -98,7 +99,7 @@ class Observed:
             "sessions": self._app.service.sessions.active,
             "sockets": len(self._app.service.sockets),
             "tasks": len(asyncio.all_tasks()),
-            "files": len(list(Path("/proc/self/fd").iterdir())),
+            "files": psutil.Process().num_fds(),
             "threads": threading.active_count(),
         }
 
