@@ -6,10 +6,11 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from typing import Final
 
 from supportbench.server.refusals import at_capacity
 
-logger = logging.getLogger("supportbench.server.places")
+logger: Final = logging.getLogger("supportbench.server.places")
 
 
 class Places:
