@@ -83,10 +83,11 @@ class Sessions:
 
     def open_live(self, owner: str) -> Session:
         """Return a new session that lives until `close_live`; raises `RefusedError` at capacity."""
-        session_id = str(uuid.uuid4())
+        # First the session, which may fail to be made, and would leave its place taken.
+        session = self._session(str(uuid.uuid4()), publish=self._publish)
         with self._looking_when_full():
-            self._places.take_live(session_id, owner)
-        return self._session(session_id, publish=self._publish)
+            self._places.take_live(session.session_id, owner)
+        return session
 
     def close_live(self, session: Session) -> None:
         """End a session of a WebSocket."""

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import os
 import struct
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Final, cast
 from urllib.parse import SplitResult, urlsplit
@@ -37,7 +38,7 @@ async def connect(protocol: asyncio.Protocol, url: SplitResult) -> None:
     await asyncio.get_running_loop().create_connection(lambda: protocol, url.hostname or "", url.port or 0)
 
 
-class RawConnection(asyncio.Protocol):
+class RawConnection(asyncio.Protocol, ABC):
     """A WebSocket; `received` gets each message."""
 
     transport: asyncio.Transport
@@ -55,9 +56,9 @@ class RawConnection(asyncio.Protocol):
             await connect(self, self._url)
             await self.opened
 
+    @abstractmethod
     def received(self, payload: bytes) -> None:
         """Take a message."""
-        raise NotImplementedError
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ask for the WebSocket."""

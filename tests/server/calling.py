@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Final
@@ -17,19 +18,19 @@ from tests.server.serving import Served
 PATIENCE_S: Final = 30.0
 
 
-class Caller:
+class Caller(ABC):
     """A client by one way; subclasses say how a message goes out and its answer comes in."""
 
     def __init__(self) -> None:
         self._ids = itertools.count(1)
 
+    @abstractmethod
     def ask(self, message: Any) -> Any:
         """Return the answer to a message."""
-        raise NotImplementedError
 
+    @abstractmethod
     def tell(self, message: Any) -> None:
         """Send a message that nobody may answer, and see that nobody does."""
-        raise NotImplementedError
 
     def request(self, method: Any, params: Any = None) -> dict[str, Any]:
         """Return the answer to a request, whose id is as it was sent."""

@@ -9,7 +9,6 @@ import io
 import itertools
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -182,7 +181,6 @@ def test_the_lines_of_python_work_as_they_stand(bundled: Served) -> None:
     assert "Ticket(ticket_id=" in printed.getvalue()
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
 def test_the_lines_for_a_shell_work_as_they_stand(bundled: Served) -> None:
     _, page = browsed(bundled)
     _, lines = page.blocks
