@@ -49,3 +49,26 @@ def text_frame(text: bytes) -> bytes:
     if size < 1 << 16:
         return _TEXT + b"\x7e" + size.to_bytes(2, "big") + text
     return _TEXT + b"\x7f" + size.to_bytes(8, "big") + text
+
+
+class Discarding(asyncio.Protocol):
+    """What a connection comes to whose peer was told why it ends: the rest is thrown away, until it is gone.
+
+    Closed at once, with bytes unread, the peer's system would throw the reason away.
+    """
+
+    def __init__(self, ended: asyncio.Protocol) -> None:
+        self._ended = ended
+
+    @classmethod
+    def take_over(cls, transport: asyncio.Transport, ended: asyncio.Protocol, linger_s: float) -> None:
+        """Say that nothing more is sent, and end the connection when the peer does, or after so many seconds."""
+        transport.set_protocol(cls(ended))
+        transport.resume_reading()
+        if transport.can_write_eof():
+            transport.write_eof()
+        asyncio.get_running_loop().call_later(linger_s, transport.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the protocol that it is over."""
+        self._ended.connection_lost(exc)

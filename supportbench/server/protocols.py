@@ -18,7 +18,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from uvicorn.server import ServerState
 from websockets.protocol import OPEN
 
-from supportbench.server.frames import Inbox, text_frame
+from supportbench.server.frames import Discarding, Inbox, text_frame
 from supportbench.server.outbox import BatchedTransport, Outbox
 
 LINGER_S: Final = 2.0
@@ -239,14 +239,8 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     Within two ping intervals a peer has answered a ping, or it is dropped, whatever lies in its buffers.
     """
 
-    def __init__(
-        self,
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
-    ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
+    def __init__(self, *settings: Any, **more: Any) -> None:
+        super().__init__(*settings, **more)
         self.queue = cast("asyncio.Queue[Any]", Inbox(self.loop))
 
     async def send(self, message: Any) -> None:
@@ -270,6 +264,14 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self.close_sent = self.handshake_complete = True
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.transport.close()
+
+    def handle_parser_exception(self) -> None:
+        """Say why the connection ends (1009 for a large frame) and wait for the peer to read it."""
+        self.close_sent = True
+        code = self.conn.close_sent.code if self.conn.close_sent else 1006
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code})
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        Discarding.take_over(self.transport, self, LINGER_S)
 
     def handle_ping(self) -> None:
         """Answer a ping, unless the peer does not read: its pongs would pile up."""
