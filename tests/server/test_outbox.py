@@ -8,7 +8,7 @@ from typing import Any
 
 from uvicorn.server import ServerState
 
-from supportbench.server.outbox import BatchedTransport, Outbox
+from supportbench.server.protocols.outbox import BatchedTransport, Outbox
 
 
 class Wire:

@@ -1,28 +1,22 @@
-"""HTTP and WebSocket as uvicorn speaks them, with a bound on what a peer can make the server hold, and for how long.
+"""HTTP/1.1 as uvicorn speaks it, with a bound on what a peer can make the server hold, and for how long.
 
-uvicorn leaves open: a head of any size, a request that trickles in or never comes, an answer that nobody reads, a
-WebSocket handshake that fails in the parser, pongs for a peer that never reads, a slow reader whose keepalive ran out.
-A WebSocket message pays nothing for it: what is overridden runs per request, per ping, or when writing stalls.
+uvicorn leaves open: a head of any size, a request that trickles in or never comes, an answer that nobody reads.
 """
 
 from __future__ import annotations
 
 import asyncio
 from http import HTTPStatus
-from typing import Any, ClassVar, Final, cast
+from typing import Any, ClassVar, cast
 
 import msgspec
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
-from websockets.protocol import OPEN
 
-from supportbench.server.frames import Discarding, Inbox, text_frame
-from supportbench.server.outbox import BatchedTransport, Outbox
-
-LINGER_S: Final = 2.0
-"""How long what a refused peer still sends is thrown away: closed at once, its system would throw the answer away."""
+from supportbench.server.protocols.lingering import LINGER_S
+from supportbench.server.protocols.outbox import BatchedTransport, Outbox
+from supportbench.server.protocols.websocket import WebSocketProtocol
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -231,70 +225,3 @@ def _told_as_json(told: str) -> tuple[list[tuple[bytes, bytes]], bytes]:
         (b"connection", b"close"),
     ]
     return headers, body
-
-
-class WebSocketProtocol(WebSocketsSansIOProtocol):
-    """WebSocket with an end for peers that are gone or do not read: the app gets its `websocket.disconnect`.
-
-    Within two ping intervals a peer has answered a ping, or it is dropped, whatever lies in its buffers.
-    """
-
-    def __init__(self, *settings: Any, **more: Any) -> None:
-        super().__init__(*settings, **more)
-        self.queue = cast("asyncio.Queue[Any]", Inbox(self.loop))
-
-    async def send(self, message: Any) -> None:
-        """Send what the app says: a text on the short way, everything else as uvicorn does."""
-        if (
-            self.conn.state is OPEN
-            and not self.disconnected
-            and self.handshake_complete
-            and message.get("text") is not None
-            and self.writable.is_set()
-            and not self.conn.extensions
-        ):
-            self.transport.write(text_frame(message["text"].encode()))
-        else:
-            await super().send(message)
-
-    def end_failed_handshake(self) -> None:
-        """Send what the failed handshake is answered with, if anything, and close: uvicorn leaves it hanging."""
-        if self.conn.handshake_exc is None or self.close_sent:
-            return
-        self.close_sent = self.handshake_complete = True
-        self.transport.write(b"".join(self.conn.data_to_send()))
-        self.transport.close()
-
-    def handle_parser_exception(self) -> None:
-        """Say why the connection ends (1009 for a large frame) and wait for the peer to read it."""
-        self.close_sent = True
-        code = self.conn.close_sent.code if self.conn.close_sent else 1006
-        self.queue.put_nowait({"type": "websocket.disconnect", "code": code})
-        self.transport.write(b"".join(self.conn.data_to_send()))
-        Discarding.take_over(self.transport, self, LINGER_S)
-
-    def handle_ping(self) -> None:
-        """Answer a ping, unless the peer does not read: its pongs would pile up."""
-        output = self.conn.data_to_send()
-        if self.writable.is_set():
-            self.transport.write(b"".join(output))
-
-    def send_keepalive_ping(self) -> None:
-        """Ask whether the peer is there; a connection that should be closed by now is given a last while."""
-        if self.close_sent or self.transport.is_closing():
-            self.ping_timer = self.loop.call_later(self.close_timeout, self.transport.abort)
-        else:
-            super().send_keepalive_ping()
-
-    def keepalive_timeout(self) -> None:
-        """Drop a peer whose pong is overdue, unless it is the app that has not read on."""
-        if self.close_sent or self.transport.is_closing():
-            self.pong_timer = self.loop.call_later(self.close_timeout, self.transport.abort)
-            return
-        if self.read_paused and self.writable.is_set() and self.ping_timeout is not None:
-            # The app is at work and further messages wait, the pong perhaps behind them: ask again later.
-            self.pong_timer = self.loop.call_later(self.ping_timeout, self.keepalive_timeout)
-            return
-        super().keepalive_timeout()
-        if self.transport.get_write_buffer_size():
-            self.transport.abort()  # close() would wait for a peer that does not read
