@@ -25,6 +25,13 @@ T = TypeVar("T")
 _WORD: Final = re.compile(r"[^\W_]+(?:'[^\W_]+)*(?:(?<=\d)[.,]\d[^\W_]*)*")
 _APOSTROPHES: Final = str.maketrans(dict.fromkeys("’‘ʼ＇`´′", "'"))
 
+# What most of a text is made of, in one pass over its bytes: ASCII letters in lower case, and a blank for whatever can
+# be part of no word. Bytes of other characters stay, for `_plain` to see to.
+_ASCII: Final = bytes(
+    ord(char.lower() if char.isalnum() else {"`": "'"}.get(char, char if char in "'.," else " ")) if byte < 128 else byte
+    for byte, char in enumerate(map(chr, range(256)))
+)
+
 # Control characters that Python counts among the blanks, so that no word can hold them: for a run of characters that
 # has no word, and between the words of one that has several.
 _NO_WORD: Final = "\x1e"
@@ -32,14 +39,19 @@ _AND: Final = "\x1f"
 
 _CACHED_CHUNKS: Final = 1 << 16
 _LONGEST_CACHED_CHUNK: Final = 40
+_LONGEST_CACHED_NUMBER: Final = 4
+
+
+def _chunks(text: str) -> list[str]:
+    """Return the text's runs of characters between blanks, those that are no ASCII character as they stand there."""
+    return text.encode("utf-8", "surrogatepass").translate(_ASCII).decode("utf-8", "surrogatepass").split()
 
 
 def _plain(text: str) -> str:
     """Return the text in one Unicode form and one case, without invisible format characters."""
-    text = text.translate(_APOSTROPHES)
     if text.isascii():
-        return text.lower()
-    normal = unicodedata.normalize("NFKC", text)
+        return text.lower().replace("`", "'")
+    normal = unicodedata.normalize("NFKC", text.translate(_APOSTROPHES))
     return "".join(char for char in normal if unicodedata.category(char) != "Cf").casefold()
 
 
@@ -64,6 +76,8 @@ class _StemsOfChunks(_OfChunks[str]):
     def __missing__(self, chunk: str) -> str:
         word = chunk.strip(string.punctuation)
         if word.isascii() and word.isalnum():
+            if word.isdecimal() and len(word) > _LONGEST_CACHED_NUMBER:
+                return word  # long numbers are many, and have no inflection
             return self.keep(chunk, self._stem(word.lower()))
         return self.keep(chunk, _AND.join([self._stem(word) for word in _WORD.findall(_plain(chunk))]) or _NO_WORD)
 
@@ -82,16 +96,14 @@ def fold(text: str) -> str:
 
 @lru_cache(maxsize=8)  # the components and checks of one grade read the same two texts
 def _folded(text: str) -> tuple[str, list[str]]:
-    """Return the folded text, and a list in which each of its stems is (and some that are no words)."""
-    stems = list(map(_stems_of.__getitem__, text.split()))
+    """Return the folded text, and its stems."""
+    stems = list(map(_stems_of.__getitem__, _chunks(text)))
     folded = f" {' '.join(stems)} " if stems else " "
     if _NO_WORD in folded:
         folded = folded.replace(f" {_NO_WORD}", "")
     if _AND in folded:
-        parts = folded.split(_AND)  # whose first and last words are those that were joined
-        stems += [part.rpartition(" ")[2] for part in parts]
-        stems += [part.partition(" ")[0] for part in parts]
-        folded = " ".join(parts)
+        folded = folded.replace(_AND, " ")
+        stems = folded.split()
     return folded, stems
 
 
@@ -165,7 +177,7 @@ class _WordsOfChunks(_OfChunks[tuple[tuple[str, int, int], ...]]):
     """From a run of characters between blanks to its words, as `word_spans` has them."""
 
     def __missing__(self, chunk: str) -> tuple[tuple[str, int, int], ...]:
-        stems = _stems_of[chunk].split()
+        stems = fold(chunk).split()
         if chunk.isascii():
             places = [match.span() for match in _WORD.finditer(_plain(chunk))]
         else:
