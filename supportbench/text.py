@@ -27,9 +27,10 @@ _APOSTROPHES: Final = str.maketrans(dict.fromkeys("’‘ʼ＇`´′", "'"))
 
 # What most of a text is made of, in one pass over its bytes: ASCII letters in lower case, and a blank for whatever can
 # be part of no word. Bytes of other characters stay, for `_plain` to see to.
-_ASCII: Final = bytes(
-    ord(char.lower() if char.isalnum() else {"`": "'"}.get(char, char if char in "'.," else " ")) if byte < 128 else byte
-    for byte, char in enumerate(map(chr, range(256)))
+_BETWEEN_WORDS: Final = "".join(mark for mark in string.punctuation if mark not in "'`.,")
+_ASCII: Final = bytes.maketrans(
+    f"{string.ascii_uppercase}`{_BETWEEN_WORDS}".encode(),
+    f"{string.ascii_lowercase}'{' ' * len(_BETWEEN_WORDS)}".encode(),
 )
 
 # Control characters that Python counts among the blanks, so that no word can hold them: for a run of characters that

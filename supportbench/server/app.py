@@ -14,7 +14,7 @@ from supportbench.errors import SupportbenchError
 from supportbench.protocol import SESSION_HEADER
 from supportbench.registry import Registry
 from supportbench.server.answers import json_answer, refused_answer
-from supportbench.server.channel import ASGIApp, Receive, Scope, Send
+from supportbench.server.channel import ASGIApp, GoneError, Receive, Scope, Send
 from supportbench.server.gate import Gate, origins_of
 from supportbench.server.http import simulation_routes
 from supportbench.server.mcp_routes import mcp_routes, serve_mcp_socket
@@ -81,6 +81,7 @@ def create_app(settings: ServerSettings, registry: Registry) -> ServerApp:
         exception_handlers={
             SupportbenchError: _refused(service),
             HTTPException: _http_error,
+            GoneError: _gone,
             Exception: _failed(service),
         },
     )
@@ -113,6 +114,10 @@ def _refused(service: Service) -> Any:
 
 def _http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     return json_answer({"detail": error.detail}, status=error.status_code, headers=error.headers)
+
+
+def _gone(request: Request[Any, Any, Any], error: GoneError) -> Response[bytes]:
+    return json_answer({"detail": "The client went away while it was sending."}, status=400)  # nobody reads it
 
 
 def _failed(service: Service) -> Any:

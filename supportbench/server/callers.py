@@ -20,6 +20,7 @@ from supportbench.server.service import Service
 from supportbench.server.sessions import Defaults
 
 COOKIE: Final = "supportbench_session"
+_SESSION_HEADER: Final = SESSION_HEADER.lower().encode()
 _MOST_UNPLAYED: Final = 256
 _TRIES: Final = 100
 
@@ -145,7 +146,8 @@ class Callers:
     def _from_cookie(self, request: Request[Any, Any, Any]) -> str | None:
         if not self._keeps_defaults or self._has_tokens:
             return None
-        return request.cookies.get(COOKIE)
+        has_cookies = any(name == b"cookie" for name, _ in request.scope["headers"])
+        return request.cookies.get(COOKIE) if has_cookies else None
 
 
 def _caller(request: Request[Any, Any, Any]) -> Caller:
@@ -155,8 +157,11 @@ def _caller(request: Request[Any, Any, Any]) -> Caller:
 
 def _named(request: Request[Any, Any, Any], in_body: str | None) -> str | None:
     """Return the session that the request names, in its header, body or query; an empty one is none."""
-    asked = (*request.headers.getall(SESSION_HEADER, []), in_body, *request.query_params.getall("session_id", []))
-    named = {session_id for session_id in asked if session_id}
+    # What is not there is not looked for in Litestar's way, which makes all headers into an object first.
+    asked = [value.decode("latin-1") for name, value in request.scope["headers"] if name == _SESSION_HEADER]
+    if request.scope["query_string"]:
+        asked += request.query_params.getall("session_id", [])
+    named = {session_id for session_id in (*asked, in_body) if session_id}
     if len(named) > 1:
         raise two_sessions()
     return named.pop() if named else None

@@ -17,7 +17,7 @@ from litestar.handlers import HTTPRouteHandler
 from supportbench import codec
 from supportbench.errors import DecodeError, SupportbenchError
 from supportbench.protocol import SESSION_HEADER
-from supportbench.server.answers import json_answer
+from supportbench.server.answers import body_of, json_answer
 from supportbench.server.callers import Callers
 from supportbench.server.channel import Channel, Receive, Scope, Send
 from supportbench.server.gate import Caller
@@ -49,7 +49,7 @@ def mcp_routes(service: Service) -> list[HTTPRouteHandler]:
         caller, in_header = _caller(request), _session_in_header(request)
         sessions = RequestSessions(service, caller.owner, callers, request, in_header)
         mcp = Mcp(service, caller.owner, sessions=sessions, tools=tools)
-        body = await request.body()
+        body = await body_of(request)
         try:
             data = codec.parse_json(body)
         except DecodeError as error:

@@ -105,15 +105,16 @@ class Session:
 
     def saved(self, saved: SavedSession, *, by_id: bool) -> SavedSession:
         """Return the saved session as it is now; `by_id` says that a request has named it."""
-        return attrs.evolve(
-            saved,
-            addressed=saved.addressed or by_id,
+        turn = self.environment.turn
+        return SavedSession(
+            owner=saved.owner,
             episode=self.environment.saved(),
             rubric_fingerprint=self._rubric_fingerprint(),
             steps=self._steps,
             started_at=self._started_at,
             asked_at=self._asked_at,
-            stepped=self.environment.state.step_count > 0 or saved.stepped,
+            addressed=saved.addressed or by_id,
+            stepped=saved.stepped or (turn is not None and turn.index > 0),
         )
 
     def restore(self, saved: SavedSession) -> None:
