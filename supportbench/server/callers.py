@@ -2,7 +2,7 @@
 
 A default session is kept per token; where there are no tokens, per cookie that a reset sets; on loopback alone there
 is one for all who say nothing. A bare reset begins a new session, so that clients that go on by `X-Session-ID` do not
-meet; what was the default one before ends if it was only ever used as such.
+meet; it plays the task behind that of the default session before it, which ends if it was only ever used as such.
 """
 
 from __future__ import annotations
@@ -119,18 +119,19 @@ class Callers:
         raise busy(choice.session_id)
 
     async def _created(self, owner: str, key: str | None) -> str:
-        """Return a new session.
+        """Return a new session, which goes on in the split where the caller's default one stands.
 
-        Where there is no room for one more, it takes that of the caller's default one, if that was played and never
-        named: this reset ends it anyway, just a moment later.
+        Where there is no room for one more, it takes that of the default one, if that was played and never named: this
+        reset ends it anyway, just a moment later.
         """
+        session_ids = () if key is None else await self._defaults_of(key)
+        position = await self._sessions.position(session_ids[-1], owner) if session_ids else 0
         try:
-            return await self._sessions.create(owner)
+            return await self._sessions.create(owner, position)
         except RefusedError:
-            session_ids = () if key is None else await self._defaults_of(key)
             if not session_ids or not await self._sessions.drop_if_played(session_ids[-1]):
                 raise
-        return await self._sessions.create(owner)
+        return await self._sessions.create(owner, position)
 
     async def _defaults_of(self, key: str) -> Sequence[str]:
         stored = await self._sessions.defaults.load(key)

@@ -99,10 +99,15 @@ class Sessions:
 
     # -- in the store ----------------------------------------------------------------------------------------------
 
-    async def create(self, owner: str) -> str:
-        """Begin a stored session and return its id; raises `RefusedError` at capacity, `StoreError`."""
+    async def create(self, owner: str, position: int = 0) -> str:
+        """Begin a stored session at that place of the split; raises `RefusedError` at capacity, `StoreError`."""
         with self._looking_when_full():
-            return await self._stored.create(owner)
+            return await self._stored.create(owner, position)
+
+    async def position(self, session_id: str, owner: str) -> int:
+        """Return where in the split the session stands, 0 if that owner has no such session any more."""
+        saved = await self._stored.find(session_id)
+        return saved.episode.position if saved is not None and saved.owner == owner else 0
 
     async def saved(self, session_id: str, owner: str) -> SavedSession:
         """Return the session as it stands, and keep it from ending; raises `RefusedError` if it is not this owner's."""

@@ -10,6 +10,8 @@ from typing import Final, TypeVar
 
 import attrs
 
+from supportbench.environment import SavedEpisode
+from supportbench.models import SupportQueueState
 from supportbench.server.places import Places
 from supportbench.server.refusals import busy, unknown_session
 from supportbench.server.session import SavedSession
@@ -45,12 +47,13 @@ class StoredSessions:
         self._places = places
         self._store = open_shared(settings, SavedSession, "session:", clock)
 
-    async def create(self, owner: str) -> str:
-        """Begin a session and return its id; raises `RefusedError` at capacity, `StoreError`."""
+    async def create(self, owner: str, position: int = 0) -> str:
+        """Begin a session at that place of the split; raises `RefusedError` at capacity, `StoreError`."""
         session_id = str(uuid.uuid4())
+        begun = SavedEpisode(state=SupportQueueState(), position=position)
         self._places.take(session_id, self._place_for_s)
         try:
-            await self._store.replace(session_id, None, SavedSession(owner=owner), ttl_s=self._timeout_s)
+            await self._store.replace(session_id, None, SavedSession(owner=owner, episode=begun), ttl_s=self._timeout_s)
         except BaseException:
             self._places.free(session_id)
             raise

@@ -102,6 +102,20 @@ class TestWhoSendsNothing:
             bare.step()
             assert ground.sessions.active == 1
 
+    def test_walks_through_the_split_and_begins_anew_at_its_end(self, ground: Playground) -> None:
+        bare = Bare(ground)
+        for number in range(5):
+            assert bare.play()["task"]["index"] == number % 3
+
+    def test_keeps_its_place_in_the_split_whatever_it_asks_for_between(self, ground: Playground) -> None:
+        bare = Bare(ground)
+        assert bare.play()["task"]["index"] == 0
+        assert bare.play(task_id="hard_exec_escalations")["task"]["index"] == 2
+        assert bare.ask("POST", "/reset", json={"task_id": "nope"}).status_code == 422
+        bare.reset()  # and nobody plays it
+        assert bare.state()["task"]["index"] == 1
+        assert bare.play()["task"]["index"] == 2
+
     def test_has_a_bounded_number_of_sessions_however_often_it_resets_without_playing(self, ground: Playground) -> None:
         for _ in range(600):
             Bare(ground).reset()
@@ -329,6 +343,12 @@ class TestWhoHasAToken:
             "easy_inbox_cleanup",
         ]
         assert [client.state()["step_count"] for client in (one, two)] == [1, 0]
+
+    def test_walks_through_the_split_at_its_own_pace(self, ground: Playground) -> None:
+        one, two = (Bare(ground, Authorization=f"Bearer token-of-{name}") for name in ("one", "two"))
+        assert [one.play()["task"]["index"] for _ in range(2)] == [0, 1]
+        assert two.play()["task"]["index"] == 0
+        assert one.play()["task"]["index"] == 2
 
     def test_cannot_use_the_sessions_of_another(self, ground: Playground) -> None:
         one, two = (Bare(ground, Authorization=f"Bearer token-of-{name}") for name in ("one", "two"))
