@@ -1,10 +1,12 @@
-"""The same actions earn the same rewards in process, over HTTP and over WebSocket, bit for bit."""
+"""The same actions earn the same rewards in process, over HTTP, over WebSocket and on replay, bit for bit."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+from collections import deque
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeAlias
 
@@ -25,7 +27,10 @@ from supportbench import (
     hookimpl,
     unstructure,
 )
+from supportbench.evaluation.regrading import Regrader
+from supportbench.graders import Graders
 from supportbench.plugins import Plugin, discover
+from supportbench.server.recording import read_recording
 from tests.offering import a_task
 from tests.server.playing import PATIENCE_S, Player, Playground, playground
 from tests.strategies import actions, allowed_actions, noise_without, tasks
@@ -69,6 +74,7 @@ class Theatre:
     ground: Playground
     player: Player
     over_http: httpx.Client
+    recording: Path
 
     async def in_process(self, script: Sequence[SupportQueueAction]) -> list[Step]:
         environment = SupportQueueEnvironment(self.registry, provider="stage", feedback="full")
@@ -91,18 +97,27 @@ class Theatre:
         answers = [self.over_http.post("/step", json={"action": unstructure(action)}) for action in script]
         return [*(observed(answer.json()) for answer in answers), self.over_http.get("/state").json()]
 
+    async def replayed(self, episodes: int) -> list[list[float]]:
+        """Return the rewards of the last so many recorded episodes, graded again."""
+        recorded = deque(read_recording(self.recording), maxlen=episodes) if episodes else ()
+        regrader = Regrader(self.registry, Graders(self.registry))
+        return [[step.grade.reward for step in await regrader.regrade(episode)] for episode in recorded]
+
 
 @pytest.fixture(scope="module")
-def theatre() -> Iterator[Theatre]:
+def theatre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
     stage = Stage()
     registry = registry_with(stage)
+    recording = tmp_path_factory.mktemp("recording")
     with (
-        playground(registry, provider="stage", feedback="full") as ground,
+        playground(registry, provider="stage", feedback="full", record=str(recording)) as ground,
         ground.player() as player,
         httpx.Client(base_url=ground.url, timeout=PATIENCE_S) as over_http,
     ):
         over_http.post("/reset").raise_for_status()  # from here on its cookie names its session
-        yield Theatre(stage=stage, registry=registry, ground=ground, player=player, over_http=over_http)
+        yield Theatre(
+            stage=stage, registry=registry, ground=ground, player=player, over_http=over_http, recording=recording
+        )
         ground.complaints.taken()  # of tasks that no component of a rubric applies to
 
 
@@ -116,6 +131,11 @@ def test_the_same_actions_earn_the_same_rewards(theatre: Theatre, data: st.DataO
     expected = asyncio.run(theatre.in_process(script))
     assert theatre.over_websocket(script) == expected
     assert theatre.through_http(script) == expected
+    *steps, state = expected
+    assert state is not None
+    ways = 2 if state["done"] else 0  # an episode that a fault of the rubric stopped is not recorded
+    played = [step["reward"] for step in steps if step is not None]
+    assert asyncio.run(theatre.replayed(ways)) == ways * [played]
 
 
 @st.composite
