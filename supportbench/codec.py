@@ -11,7 +11,7 @@ import hashlib
 import itertools
 import tomllib
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal, TypeVar, get_args, get_origin
+from typing import Any, Final, Literal, TypeVar, cast, get_args, get_origin
 
 import attrs
 import msgspec
@@ -212,14 +212,35 @@ def _object_hook(kind: Any, converter: Converter) -> _Hook:
     return _checked("an object", Mapping, mapping_structure_factory(kind, converter, structure_to=dict))
 
 
+def _in_range(field: attrs.Attribute[Any], converter: Converter) -> _Hook:
+    """Return the hook of a field that is validated: the class would say no more than what is wrong with the first."""
+
+    convert, validate = cast(Any, field.converter), cast(Any, field.validator)
+
+    def structure_in_range(value: object, kind: Any) -> object:
+        made = converter.structure(value, kind)
+        try:
+            validate(None, field, made if convert is None else convert(made))
+        except FieldError as error:
+            raise ValueError(error.problem) from None
+        except (TypeError, ValueError, AttributeError):
+            pass  # it wants the whole object, which the class gives it
+        return made
+
+    return structure_in_range
+
+
 def _null_as_empty(hook: _Hook) -> _Hook:
     return lambda value, kind: () if value is None else hook(value, kind)
 
 
 def _class_hook(kind: type[Any], converter: Converter) -> _Hook:
-    overrides = {name: override(rename=key) for name, key in _RENAMED.get(kind, {}).items()}
+    attrs.resolve_types(kind)
+    keys = _RENAMED.get(kind, {})
+    hooks = {field.name: _in_range(field, converter) for field in attrs.fields(kind) if field.validator}
     for name in _NULL_IS_EMPTY if issubclass(kind, Ticket) else ():
-        overrides[name] = override(struct_hook=_null_as_empty(converter.get_structure_hook(tuple[str, ...])))
+        hooks[name] = _null_as_empty(converter.get_structure_hook(tuple[str, ...]))
+    overrides = {name: override(struct_hook=hooks.get(name), rename=keys.get(name)) for name in hooks | keys}
     return _checked("an object", Mapping, make_dict_structure_fn(kind, converter, **overrides))  # type: ignore[arg-type]
 
 

@@ -97,7 +97,11 @@ class ResetError(EpisodeError):
 
 
 class ActionError(EpisodeError):
-    """An action has a value that the task's taxonomy does not allow."""
+    """An action has values that the task's taxonomy does not allow: `faults` has each; or it is no action at all."""
+
+    def __init__(self, message: str = "", faults: Iterable[Fault] = ()) -> None:
+        self.faults = tuple(faults)
+        super().__init__(message or " ".join(map(str, self.faults)))
 
 
 class EpisodeNotOpenError(EpisodeError):

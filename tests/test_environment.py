@@ -124,6 +124,13 @@ class TestAnEpisode:
         assert environment.state is before
         assert (await environment.step(told(1.0))).current_index == 1
 
+    async def test_every_value_outside_the_taxonomy_is_named(self, environment: SupportQueueEnvironment) -> None:
+        await environment.reset(task_id="two")
+        with pytest.raises(ActionError) as caught:
+            await environment.step(told(1.0, priority="p3", queue="kitchen"))
+        assert [fault.path for fault in caught.value.faults] == ["priority", "queue"]
+        assert str(caught.value) == " ".join(map(str, caught.value.faults))
+
     async def test_a_large_wrong_value_is_not_repeated(self, environment: SupportQueueEnvironment) -> None:
         await environment.reset(task_id="two")
         with pytest.raises(ActionError) as caught:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
 import attrs
 
-from supportbench.errors import ActionError, GradingError, boundary
+from supportbench.errors import ActionError, Fault, GradingError, boundary
 from supportbench.grading.asking import Call, Part, Threads, ask, ask_all, blocks, may_suspend, subject_of
 from supportbench.grading.weighing import Shares, reward_of
 from supportbench.models import (
@@ -123,21 +123,24 @@ class Grader:
 
 
 def check_taxonomy(action: SupportQueueAction, taxonomy: Taxonomy) -> None:
-    """Raise `ActionError`, naming the field and what is allowed, for a value that the taxonomy does not have."""
+    """Raise `ActionError`, naming the fields and what is allowed, for values that the taxonomy does not have."""
     if (
         action.priority in taxonomy.priorities
         and action.queue in taxonomy.queues
         and action.disposition in taxonomy.dispositions
     ):
         return
-    for name, value, allowed in (
+    given = (
         ("priority", action.priority, taxonomy.priorities),
         ("queue", action.queue, taxonomy.queues),
         ("disposition", action.disposition, taxonomy.dispositions),
-    ):
-        if value not in allowed:
-            shown = value if len(value) <= 80 else f"{value[:77]}..."
-            raise ActionError(f"{name}: {shown!r} is not allowed in this task. {did_you_mean(value, allowed)}")
+    )
+    raise ActionError(faults=[_not_allowed(*each) for each in given if each[1] not in each[2]])
+
+
+def _not_allowed(name: str, value: str, allowed: Sequence[str]) -> Fault:
+    told = value if len(value) <= 80 else f"{value[:77]}..."
+    return Fault(name, f"{told!r} is not allowed in this task. {did_you_mean(value, allowed)}")
 
 
 def _checked_findings(

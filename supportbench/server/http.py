@@ -62,7 +62,7 @@ def simulation_routes(service: Service) -> list[HTTPRouteHandler]:
     @get("/state", opt=declared(_STATE))
     async def state(request: AnyRequest) -> Response[bytes]:
         choice = await callers.to_use(request, None)
-        seen = await sessions.state(choice.session_id, choice.owner)
+        seen = await sessions.state(choice.session_id, choice.owner, by_id=choice.by_id)
         return json_answer(codec.encode(seen), headers=_headers(choice))
 
     return [reset, step, state]

@@ -150,10 +150,10 @@ class CallerSession:
         choice = await self._callers.to_reset(self._request, self._named)
         try:
             turn = await self._sessions.reset(choice.session_id, choice.owner, request, by_id=choice.by_id)
+            await self._callers.remember(choice)
         except BaseException:
             await self._callers.give_up(choice)
             raise
-        await self._callers.remember(choice)
         self._choice = choice
         return turn
 
@@ -171,7 +171,7 @@ class CallerSession:
         """Tell where the episode stands; without a session, that there is none."""
         try:
             choice = self._choice = await self._callers.to_use(self._request, self._named)
-            return await self._sessions.state(choice.session_id, choice.owner)
+            return await self._sessions.state(choice.session_id, choice.owner, by_id=choice.by_id)
         except RefusedError as error:
             if self._stands(error):
                 raise

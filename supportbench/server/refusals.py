@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import attrs
@@ -24,7 +24,7 @@ from supportbench.protocol import ErrorCode
 
 @attrs.frozen(kw_only=True)
 class Refusal:
-    """A refused request: one message, in it the first of the `faults`, and what else a client may act on."""
+    """A refused request: one message, in it the first of the `faults` at least, and what else a client may act on."""
 
     status: int
     code: ErrorCode
@@ -145,10 +145,12 @@ def refusal_of(error: SupportbenchError, *, where: str = "") -> Refusal:
     if isinstance(error, RefusedError):
         return error.refusal
     if isinstance(error, DecodeError):
-        faults = tuple(Fault(_joined(where, fault.path), fault.message) for fault in error.faults)
+        faults = _placed(error.faults, where)
         return Refusal(status=422, code="VALIDATION_ERROR", message=str(DecodeError(faults)), faults=faults)
     if isinstance(error, ActionError):
-        return _refused_action(str(error), where)
+        faults = _placed(error.faults, where)
+        message = str(ActionError(faults=faults)) if faults else str(error)
+        return Refusal(status=422, code="VALIDATION_ERROR", message=message, faults=faults)
     if isinstance(error, EpisodeNotOpenError | EpisodeBusyError):
         return Refusal(status=409, code="EXECUTION_ERROR", message=str(error))
     if isinstance(error, StoreError):
@@ -158,12 +160,8 @@ def refusal_of(error: SupportbenchError, *, where: str = "") -> Refusal:
     return Refusal(status=422, code="VALIDATION_ERROR", message=str(error))
 
 
-def _refused_action(told: str, where: str) -> Refusal:
-    """Return the refusal of a value that the task does not allow; like a fault's, its text begins with the field."""
-    field, colon, problem = told.partition(": ")
-    faults = (Fault(_joined(where, field), problem),) if colon else ()
-    message = str(faults[0]) if faults else told
-    return Refusal(status=422, code="VALIDATION_ERROR", message=message, faults=faults)
+def _placed(faults: Iterable[Fault], where: str) -> tuple[Fault, ...]:
+    return tuple(Fault(_joined(where, fault.path), fault.message) for fault in faults)
 
 
 def invalid_json(error: DecodeError, data: str | bytes, *, where: str = "") -> Refusal:

@@ -105,9 +105,8 @@ class Sessions:
             return await self._stored.create(owner, position)
 
     async def position(self, session_id: str, owner: str) -> int:
-        """Return where in the split the session stands, 0 if that owner has no such session any more."""
-        saved = await self._stored.find(session_id)
-        return saved.episode.position if saved is not None and saved.owner == owner else 0
+        """Return where in the split the session stands, 0 if that owner has none that could be read."""
+        return await self._stored.position(session_id, owner)
 
     async def saved(self, session_id: str, owner: str) -> SavedSession:
         """Return the session as it stands, and keep it from ending; raises `RefusedError` if it is not this owner's."""
@@ -120,9 +119,9 @@ class Sessions:
         saved = await self._stored.find(session_id)
         return saved is not None and saved.owner == owner
 
-    async def state(self, session_id: str, owner: str) -> SupportQueueState:
+    async def state(self, session_id: str, owner: str, *, by_id: bool) -> SupportQueueState:
         """Return where the session's episode stands."""
-        return (await self.saved(session_id, owner)).episode.state
+        return (await (self._stored.name if by_id else self.saved)(session_id, owner)).episode.state
 
     async def reset(self, session_id: str, owner: str, request: ResetRequest, *, by_id: bool) -> Turn:
         """Begin an episode in the session; `by_id` says that the caller named it."""

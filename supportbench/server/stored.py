@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 import uuid
@@ -11,6 +12,7 @@ from typing import Final, TypeVar
 import attrs
 
 from supportbench.environment import SavedEpisode
+from supportbench.errors import StoreError
 from supportbench.models import SupportQueueState
 from supportbench.server.places import Places
 from supportbench.server.refusals import busy, unknown_session
@@ -64,6 +66,14 @@ class StoredSessions:
         stored = await self._store.load(session_id)
         return None if stored is None else stored.value
 
+    async def position(self, session_id: str, owner: str) -> int:
+        """Return where in the split the session stands, 0 if that owner has none that could be read."""
+        with contextlib.suppress(StoreError):  # if the store is gone, whatever comes next says so
+            saved = await self.find(session_id)
+            if saved is not None and saved.owner == owner:
+                return saved.episode.position
+        return 0
+
     async def load(self, session_id: str, owner: str) -> Stored[SavedSession]:
         """Return the session and its version; raises `RefusedError` if there is none of this owner."""
         stored = await self._store.load(session_id)
@@ -73,7 +83,12 @@ class StoredSessions:
 
     async def put_back(self, session_id: str, version: int, saved: SavedSession) -> None:
         """Replace that version of the session; raises `RefusedError` when another request was faster or ended it."""
-        if await self._store.replace(session_id, version, saved, ttl_s=self._timeout_s) is None:
+        try:
+            replaced = await self._store.replace(session_id, version, saved, ttl_s=self._timeout_s)
+        except StoreError as error:
+            told = "Whether the request was taken is not known: look at the state before you send it again."
+            raise StoreError(f"{told} {error}") from error
+        if replaced is None:
             found = await self.find(session_id)
             raise unknown_session(session_id) if found is None else busy(session_id)
         self._places.renew(session_id, self._place_for_s)
@@ -83,17 +98,17 @@ class StoredSessions:
         if await self._store.touch(session_id, self._timeout_s + longer_s):
             self._places.renew(session_id, self._place_for_s + longer_s)
 
-    async def name(self, session_id: str, owner: str) -> None:
-        """Note that a request has named the session, and keep it from ending; raises like `load`."""
+    async def name(self, session_id: str, owner: str) -> SavedSession:
+        """Note that a request has named the session, keep it from ending, and return it; raises like `load`."""
         for _ in range(_TRIES):
             stored = await self.load(session_id, owner)
             if stored.value.addressed:
                 await self.keep(session_id)
-                return
+                return stored.value
             named = attrs.evolve(stored.value, addressed=True)
             if await self._store.replace(session_id, stored.version, named, ttl_s=self._timeout_s):
                 self._places.renew(session_id, self._place_for_s)
-                return
+                return named
         raise busy(session_id)
 
     async def forget(self, session_id: str) -> None:

@@ -128,7 +128,8 @@ class TestAnEpisode:
         assert client.get("/state").headers["x-session-id"] == session_id
 
     def test_is_answered_as_the_document_says(self, client: httpx.Client) -> None:
-        for answer in (client.post("/reset"), client.post("/step", json={"action": ACTION})):
+        begun = client.post("/reset", json={"task_id": TASKS[0]})
+        for answer in (begun, client.post("/step", json={"action": ACTION})):
             assert structure(answer.json(), StepResult).observation.task_id == TASKS[0]
 
     def test_goes_on_after_whatever_was_refused(self, client: httpx.Client) -> None:

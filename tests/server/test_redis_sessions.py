@@ -268,7 +268,7 @@ class TestTwoServers:
         first, second = _houses(shared, max_sessions=2)
         session_id, other = await first.begun(), await first.begun()
         assert await second.sessions.close(session_id, "")
-        await second.sessions.state(other, "")
+        await second.sessions.state(other, "", by_id=True)
         assert first.sessions.active == 2  # nobody has told it
         await first.sessions.sweep()
         assert first.sessions.active == 2  # nor has it asked: it heard of both just now

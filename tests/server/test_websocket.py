@@ -258,6 +258,12 @@ class TestAStep:
         assert error["message"] == f"{place}: {told}"
         assert faults(error) == {place: told}
 
+    def test_is_refused_with_every_value_that_the_task_does_not_allow(self, player: Player) -> None:
+        error = player.refused(step(priority="P9", queue="", disposition="x"))
+        places = ["data.priority", "data.queue", "data.disposition"]
+        assert list(faults(error)) == places
+        assert all(f"{place}: " in error["message"] for place in places)
+
     @pytest.mark.parametrize(
         ("frame", "places"),
         [
@@ -271,6 +277,8 @@ class TestAStep:
                 [*(f"data.{name}" for name in list(ACTION)[:6]), "data.action"],
             ),
             (step(summary=1, confidence="1", metadata=[]), ["data.summary", "data.confidence", "data.metadata"]),
+            (step(confidence=2, metadata=[]), ["data.confidence", "data.metadata"]),
+            ({"type": "reset", "data": {"seed": -1, "index": -1}}, ["data.seed", "data.index"]),
             ({**step(summary=1), "timeout_s": 0, "id": 7, "x": 8}, ["data.summary", "timeout_s", "id", "x"]),
             ({"type": "step", "id": 7}, ["data", "id"]),
         ],
