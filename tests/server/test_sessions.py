@@ -532,7 +532,7 @@ class SessionsBesideAModel(RuleBasedStateMachine):
             return
         assert not isinstance(answer, str)
         assert answer.step_count == (known.steps or 0)
-        known.ends_at = self.now + self.LIFE_S
+        known.named, known.ends_at = True, self.now + self.LIFE_S
 
     @rule(session_id=stored, owner=owners)
     def close(self, session_id: str, owner: str) -> None:
