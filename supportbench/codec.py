@@ -255,6 +255,9 @@ def _action_hook(converter: Converter) -> _Hook:
         if type(value) is dict:
             try:
                 return SupportQueueAction(**value)
+            except FieldError as error:
+                if error.field == "metadata":  # too large to be looked at twice
+                    raise DecodeError([Fault(error.field, error.problem)]) from None
             except (TypeError, ValueError):
                 pass
         return carefully(value, kind)

@@ -117,7 +117,9 @@ class RunError(SupportbenchError):
 
 
 class StoreError(SupportbenchError):
-    """The sessions' store cannot be reached, or holds something else than sessions."""
+    """The sessions' store cannot be reached, or holds something else; a client learns no more of it than `told`."""
+
+    told = "The session store fails; the server's log says how."
 
 
 class ClientError(SupportbenchError):

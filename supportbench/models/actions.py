@@ -44,7 +44,7 @@ class SupportQueueAction:
     summary: str = field(converter=fields.plain_text, validator=fields.text)
     response: str = field(converter=fields.plain_text, validator=fields.text)
     confidence: float = field(converter=fields.plain_number, validator=fields.unit)
-    metadata: Mapping[str, Any] = field(default=fields.EMPTY, converter=fields.json_object)
+    metadata: Mapping[str, Any] = field(default=fields.EMPTY, converter=fields.metadata)
 
 
 @attrs.frozen(kw_only=True)

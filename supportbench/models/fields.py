@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Never
@@ -13,6 +14,7 @@ from supportbench.wording import shown
 
 _DEEPEST: Final = 64
 _INT64: Final = 1 << 63
+_MOST_VALUES: Final = 4096
 LARGEST: Final = _INT64 - 1
 """The largest whole number that a field may hold."""
 
@@ -182,6 +184,21 @@ def json_object(value: Mapping[str, Any]) -> FrozenJson:
         raise TypeError(f"a mapping is wanted, not {type(value).__name__}")
     frozen: FrozenJson = _frozen_json(value) if value else EMPTY
     return frozen
+
+
+def metadata(value: Mapping[str, Any]) -> FrozenJson:
+    """A JSON object of at most 4,096 values at all its levels together: a client leaves it with a server."""
+    if not value:
+        return json_object(value)
+    open_values: list[object] = [value]
+    for count, item in enumerate(open_values, start=1):
+        if count > _MOST_VALUES:
+            raise FieldError("metadata", f"must have at most {_MOST_VALUES} values, at all levels together")
+        if isinstance(item, Mapping):
+            open_values.extend(itertools.islice(item.values(), _MOST_VALUES))
+        elif isinstance(item, list | tuple):
+            open_values.extend(item[:_MOST_VALUES])
+    return json_object(value)
 
 
 def json_objects(values: Iterable[Mapping[str, Any]]) -> tuple[FrozenJson, ...]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Any, Final, TypeVar, cast
 
 import msgspec
@@ -75,6 +76,31 @@ async def body_of(request: Request[Any, Any, Any]) -> bytes:
             raise _too_large(most)
         if not message.get("more_body", False):
             return bytes(body)
+
+
+async def while_connected(request: Request[Any, Any, Any], work: Coroutine[Any, Any, T]) -> T:
+    """Return what the work returns; raises `GoneError`, and cancels the work, when the client goes away meanwhile.
+
+    The body has been read by now, so that all there is to come is the client's end.
+    """
+    working = asyncio.ensure_future(work)
+    leaving = asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise GoneError
+        return working.result()
+    finally:
+        leaving.cancel()
+        working.cancel()
+        # Not waited for: whatever the work still does about its end, the session is free at once.
+        working.add_done_callback(lambda done: None if done.cancelled() else done.exception())
+
+
+async def _gone(request: Request[Any, Any, Any]) -> None:
+    """Wait until the client has gone away."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass  # uvicorn may tell the end of the body twice
 
 
 async def read_body(request: Request[Any, Any, Any], kind: type[T], *, empty: T | None = None) -> T:

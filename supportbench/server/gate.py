@@ -13,13 +13,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
 import logging
 import math
 import re
 from collections import Counter
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -28,7 +26,7 @@ import msgspec
 
 from supportbench.errors import SettingsError
 from supportbench.server.channel import ASGIApp, Receive, Scope, Send
-from supportbench.server.limits import Allowances
+from supportbench.server.limits import Allowances, is_loopback
 from supportbench.settings import ServerSettings
 from supportbench.wording import shown
 
@@ -86,7 +84,7 @@ class Gate:
             return
         headers: dict[bytes, bytes] = dict(scope["headers"])
         address = scope["client"][0] if scope.get("client") else ""
-        loopback = not address or _is_loopback(address)  # without an address it is a Unix socket
+        loopback = not address or is_loopback(address)  # without an address it is a Unix socket
         turned = (None if loopback else self._turned_by_number(address)) or self._turned_by_place(scope, headers)
         owner = ""
         if turned is None and not self._may_pass_unasked(scope, headers):
@@ -143,7 +141,7 @@ class Gate:
                     message=f"This server does not answer for the host {shown(name)}. If it is one of its names, start "
                     "it with this one too: --allowed-host NAME.",
                 )
-        elif _is_loopback(own) and name and name not in _LOOPBACK_NAMES and not _is_loopback(name):
+        elif is_loopback(own) and name and name not in _LOOPBACK_NAMES and not is_loopback(name):
             return _Turned(
                 status=421,
                 message=f"The host {shown(name)} is no name of loopback. If it is this server's, behind a proxy on the "
@@ -245,14 +243,3 @@ def _checked_origin(text: str) -> str:
             "https://example.org, http://localhost:3000. There are no wildcards."
         )
     return match[0].removesuffix(_USUAL_PORTS.get(match["scheme"], "/"))
-
-
-@lru_cache(maxsize=1024)
-def _is_loopback(address: str) -> bool:
-    try:
-        ip = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return False
-    # On a socket of both families, IPv4's addresses are written in IPv6's way.
-    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
-    return (mapped or ip).is_loopback

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 import attrs
@@ -13,7 +14,7 @@ from supportbench import codec
 from supportbench.errors import ActionError
 from supportbench.models import SupportQueueState
 from supportbench.protocol import SESSION_HEADER, ResetRequest, SessionResetRequest, StepRequest, StepResult
-from supportbench.server.answers import json_answer, read_body
+from supportbench.server.answers import json_answer, read_body, while_connected
 from supportbench.server.callers import COOKIE, Callers, SessionChoice
 from supportbench.server.operations import PROVIDER_FAILS, Answer, Operation, declared
 from supportbench.server.refusals import RefusedError, refusal_of
@@ -49,7 +50,12 @@ def simulation_routes(service: Service) -> list[HTTPRouteHandler]:
         choice = await callers.to_use(request, asked.session_id)
         try:
             turn = await sessions.step(
-                choice.session_id, choice.owner, asked.action, asked.timeout_s, by_id=choice.by_id
+                choice.session_id,
+                choice.owner,
+                asked.action,
+                asked.timeout_s,
+                by_id=choice.by_id,
+                watching=partial(while_connected, request),
             )
         except ActionError as error:
             raise RefusedError(refusal_of(error, where="body.action")) from None
@@ -62,7 +68,7 @@ def simulation_routes(service: Service) -> list[HTTPRouteHandler]:
     @get("/state", opt=declared(_STATE))
     async def state(request: AnyRequest) -> Response[bytes]:
         choice = await callers.to_use(request, None)
-        seen = await sessions.state(choice.session_id, choice.owner, by_id=choice.by_id)
+        seen = await sessions.state(choice.session_id, choice.owner)
         return json_answer(codec.encode(seen), headers=_headers(choice))
 
     return [reset, step, state]

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import ipaddress
 import time
 from collections import OrderedDict
+from functools import lru_cache
 from typing import Final
 
 _MOST_KEPT: Final = 10_000
+
+
+@lru_cache(maxsize=1024)
+def is_loopback(address: str) -> bool:
+    """Return whether that is an address of this machine alone."""
+    try:
+        ip = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    # On a socket of both families, IPv4's addresses are written in IPv6's way.
+    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
+    return (mapped or ip).is_loopback
 
 
 class Allowance:

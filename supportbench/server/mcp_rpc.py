@@ -16,6 +16,7 @@ T = TypeVar("T")
 Id = str | int | float | None
 
 VERSION: Final = "2.0"
+_LONGEST_ID: Final = 255
 PARSE_ERROR: Final = -32700
 INVALID_REQUEST: Final = -32600
 METHOD_NOT_FOUND: Final = -32601
@@ -52,7 +53,7 @@ def read_request(message: object) -> Request | None:
         more = " Batches are not read: send one message at a time." if isinstance(message, list) else ""
         raise invalid_request(f"a message must be an object.{more}")
     if not _is_id(message.get("id")):
-        raise invalid_request("id: must be a string, a number or null")
+        raise invalid_request(f"id: must be a string of at most {_LONGEST_ID} characters, a number or null")
     if message.get("jsonrpc") != VERSION:
         raise invalid_request(f'jsonrpc: must be "{VERSION}"')
     if "method" not in message and ("result" in message or "error" in message):
@@ -140,4 +141,6 @@ def method_not_found(message: str) -> RpcError:
 
 
 def _is_id(value: object) -> bool:
-    return value is None or (isinstance(value, str | int | float) and not isinstance(value, bool))
+    if isinstance(value, str):
+        return len(value) <= _LONGEST_ID  # it is sent back
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))

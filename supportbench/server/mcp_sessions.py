@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from litestar import Request
@@ -10,6 +11,7 @@ from litestar import Request
 from supportbench.errors import EpisodeNotOpenError, Fault
 from supportbench.models import SupportQueueAction, SupportQueueState
 from supportbench.protocol import SESSION_HEADER, ResetRequest
+from supportbench.server.answers import while_connected
 from supportbench.server.callers import Callers, SessionChoice
 from supportbench.server.mcp_rpc import INVALID_REQUEST, RpcError, invalid_params
 from supportbench.server.played import AttachedSession, Played
@@ -161,7 +163,14 @@ class CallerSession:
         """Grade an action."""
         try:
             choice = self._choice = await self._callers.to_use(self._request, self._named)
-            return await self._sessions.step(choice.session_id, choice.owner, action, timeout_s, by_id=choice.by_id)
+            return await self._sessions.step(
+                choice.session_id,
+                choice.owner,
+                action,
+                timeout_s,
+                by_id=choice.by_id,
+                watching=partial(while_connected, self._request),
+            )
         except RefusedError as error:
             if self._stands(error):
                 raise
@@ -171,7 +180,7 @@ class CallerSession:
         """Tell where the episode stands; without a session, that there is none."""
         try:
             choice = self._choice = await self._callers.to_use(self._request, self._named)
-            return await self._sessions.state(choice.session_id, choice.owner, by_id=choice.by_id)
+            return await self._sessions.state(choice.session_id, choice.owner)
         except RefusedError as error:
             if self._stands(error):
                 raise

@@ -58,4 +58,4 @@ class AttachedSession:
 
     async def state(self) -> SupportQueueState:
         """Tell where the episode stands."""
-        return await self._sessions.state(self.session_id, self._owner, by_id=True)
+        return await self._sessions.state(self.session_id, self._owner)

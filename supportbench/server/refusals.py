@@ -154,7 +154,7 @@ def refusal_of(error: SupportbenchError, *, where: str = "") -> Refusal:
     if isinstance(error, EpisodeNotOpenError | EpisodeBusyError):
         return Refusal(status=409, code="EXECUTION_ERROR", message=str(error))
     if isinstance(error, StoreError):
-        return Refusal(status=503, code="SESSION_ERROR", message=str(error))
+        return Refusal(status=503, code="SESSION_ERROR", message=error.told)
     if isinstance(error, PluginCallError):
         return Refusal(status=502, code="EXECUTION_ERROR", message=str(error))
     return Refusal(status=422, code="VALIDATION_ERROR", message=str(error))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from supportbench.environment import SupportQueueEnvironment
-from supportbench.errors import PluginCallError, SupportbenchError
+from supportbench.errors import PluginCallError, StoreError, SupportbenchError
 from supportbench.evaluation.episode import notify_episode_finished
 from supportbench.graders import Graders
 from supportbench.models import Episode
@@ -108,8 +108,10 @@ class Service:
             self.counts["episodes"] += 1
 
     def refused(self, refusal: Refusal, error: SupportbenchError, session_id: str) -> None:
-        """Note that a request was refused; where a plugin is at fault, log what it said."""
+        """Note that a request was refused; where a plugin or the store is at fault, log what it said."""
         self.errors[refusal.code] += 1
+        if isinstance(error, StoreError):
+            logger.error("%s", error, extra={"session_id": session_id})
         if isinstance(error, PluginCallError):
             logger.error("%s", error.detail, extra={"session_id": session_id})
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 import attrs
 
@@ -26,7 +26,15 @@ from supportbench.turns import Turn
 AGENT = "client"
 """The agent's name in the record of an episode: who stands behind a connection is not known."""
 
+Watching: TypeAlias = Callable[[Coroutine[Any, Any, Turn]], Awaitable[Turn]]
+"""Returns what grading returns, and ends it when the client goes away."""
+
 logger: Final = logging.getLogger("supportbench.server.session")
+
+
+def unwatched(work: Coroutine[Any, Any, Turn]) -> Awaitable[Turn]:
+    """Grade to the end, whatever becomes of the client."""
+    return work
 
 
 @attrs.frozen(kw_only=True)

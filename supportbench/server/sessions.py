@@ -15,8 +15,6 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Final
 
-import attrs
-
 from supportbench.environment import SupportQueueEnvironment
 from supportbench.errors import StoreError, SupportbenchError
 from supportbench.models import Episode, SupportQueueAction, SupportQueueState
@@ -24,9 +22,9 @@ from supportbench.protocol import ResetRequest
 from supportbench.server.attachments import Attachment, Attachments
 from supportbench.server.places import Places
 from supportbench.server.refusals import RefusedError, busy
-from supportbench.server.session import SavedSession, Session
+from supportbench.server.session import SavedSession, Session, Watching, unwatched
 from supportbench.server.store import MEMORY, SessionStore, Stored
-from supportbench.server.stored import StoredSessions, open_shared
+from supportbench.server.stored import Defaults, StoredSessions, open_shared
 from supportbench.settings import ServerSettings
 from supportbench.turns import Turn
 
@@ -35,13 +33,6 @@ _LEASE_S: Final = 30.0
 _PAUSE_S: Final = 5.0
 
 logger: Final = logging.getLogger("supportbench.server.sessions")
-
-
-@attrs.frozen(kw_only=True)
-class Defaults:
-    """The sessions that one caller's bare resets began, the latest last."""
-
-    session_ids: tuple[str, ...] = ()
 
 
 class Sessions:
@@ -119,9 +110,9 @@ class Sessions:
         saved = await self._stored.find(session_id)
         return saved is not None and saved.owner == owner
 
-    async def state(self, session_id: str, owner: str, *, by_id: bool) -> SupportQueueState:
-        """Return where the session's episode stands."""
-        return (await (self._stored.name if by_id else self.saved)(session_id, owner)).episode.state
+    async def state(self, session_id: str, owner: str) -> SupportQueueState:
+        """Return where the session's episode stands; a look changes nothing, lest a step under way meet it."""
+        return (await self.saved(session_id, owner)).episode.state
 
     async def reset(self, session_id: str, owner: str, request: ResetRequest, *, by_id: bool) -> Turn:
         """Begin an episode in the session; `by_id` says that the caller named it."""
@@ -133,15 +124,23 @@ class Sessions:
             return turn
 
     async def step(
-        self, session_id: str, owner: str, action: SupportQueueAction, timeout_s: float | None, *, by_id: bool
+        self,
+        session_id: str,
+        owner: str,
+        action: SupportQueueAction,
+        timeout_s: float | None,
+        *,
+        by_id: bool,
+        watching: Watching = unwatched,
     ) -> Turn:
-        """Grade an action of the session's episode, and publish the episode when it is finished."""
+        """Grade an action of the session's episode, `watching` the client where that may take long."""
         async with self._at_work(session_id, owner) as stored:
             session = self._session(session_id)
             session.restore(stored.value)
             if session.may_wait:
                 await self._stored.keep(session_id, longer_s=self._settings.step_timeout_s)
-            turn = await session.step(action, timeout_s)
+            work = session.step(action, timeout_s)
+            turn = await (watching(work) if session.may_wait else work)
             if turn.done:
                 await self._finish(session, stored, by_id=by_id)
             else:

@@ -35,6 +35,13 @@ def open_shared(
     return MemoryStore(clock) if settings.store == MEMORY else open_store(settings.store, kind, prefix)
 
 
+@attrs.frozen(kw_only=True)
+class Defaults:
+    """The sessions that one caller's bare resets began, the latest last."""
+
+    session_ids: tuple[str, ...] = ()
+
+
 class StoredSessions:
     """Sessions that live between requests, for `timeout_s` after the last one; each belongs to its owner.
 
@@ -86,8 +93,8 @@ class StoredSessions:
         try:
             replaced = await self._store.replace(session_id, version, saved, ttl_s=self._timeout_s)
         except StoreError as error:
-            told = "Whether the request was taken is not known: look at the state before you send it again."
-            raise StoreError(f"{told} {error}") from error
+            error.told += " Whether the request was taken is not known: look at the state before you send it again."
+            raise
         if replaced is None:
             found = await self.find(session_id)
             raise unknown_session(session_id) if found is None else busy(session_id)
@@ -98,17 +105,17 @@ class StoredSessions:
         if await self._store.touch(session_id, self._timeout_s + longer_s):
             self._places.renew(session_id, self._place_for_s + longer_s)
 
-    async def name(self, session_id: str, owner: str) -> SavedSession:
-        """Note that a request has named the session, keep it from ending, and return it; raises like `load`."""
+    async def name(self, session_id: str, owner: str) -> None:
+        """Note that a request has named the session, and keep it from ending; raises like `load`."""
         for _ in range(_TRIES):
             stored = await self.load(session_id, owner)
             if stored.value.addressed:
                 await self.keep(session_id)
-                return stored.value
+                return
             named = attrs.evolve(stored.value, addressed=True)
             if await self._store.replace(session_id, stored.version, named, ttl_s=self._timeout_s):
                 self._places.renew(session_id, self._place_for_s)
-                return named
+                return
         raise busy(session_id)
 
     async def forget(self, session_id: str) -> None:

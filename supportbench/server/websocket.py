@@ -24,7 +24,7 @@ from supportbench.server.messages import (
     read_message,
 )
 from supportbench.server.played import AttachedSession, Played
-from supportbench.server.refusals import Refusal, RefusedError, factory_failed, refusal_of
+from supportbench.server.refusals import Refusal, RefusedError, factory_failed, refusal_of, two_sessions
 from supportbench.server.service import Service
 from supportbench.server.wire import turn_frame
 
@@ -38,9 +38,9 @@ async def serve_websocket(service: Service, scope: Scope, receive: Receive, send
     await send({"type": "websocket.accept"})
     caller = scope["state"]["caller"]
     channel = Channel(service, receive, send, message_limit=caller.message_limit)
-    asked = parse_qs(scope["query_string"].decode("latin-1")).get("session_id", [""])[0]
+    asked = ""
     try:
-        if asked:
+        if asked := _asked_for(scope):
             holder = await service.sessions.attach(asked, caller.owner)
         else:
             session = service.sessions.open_live(caller.owner)
@@ -68,6 +68,14 @@ async def serve_websocket(service: Service, scope: Scope, receive: Receive, send
     finally:
         keeping.cancel()
         await service.sessions.detach(asked, holder)
+
+
+def _asked_for(scope: Scope) -> str:
+    """Return the session that the connection is to attach to, empty for one of its own."""
+    named = set(parse_qs(scope["query_string"].decode("latin-1")).get("session_id", []))
+    if len(named) > 1:
+        raise two_sessions()
+    return named.pop() if named else ""
 
 
 class Conversation:

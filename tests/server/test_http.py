@@ -320,17 +320,17 @@ class TestAStep:
             assert (state["step_count"], state["cumulative_reward"], turnstile.came) == (1, 0.5, 1)
             assert client.post("/step", json={"action": ACTION}).status_code == 200
 
-    def test_whose_client_goes_is_finished_and_the_session_goes_on(
+    def test_whose_client_goes_is_given_up_and_the_session_is_free(
         self, slow: Playground, turnstile: Turnstile
     ) -> None:
         session_id = slow.http.post("/reset").headers["x-session-id"]
         with slow.dialled() as connection:
             connection.sendall(request("POST", "/step", {"action": ACTION}, f"X-Session-ID: {session_id}"))
             until(lambda: turnstile.waiting == 1)
-        turnstile.open.set()
-        slow.comes_to_rest()
+        until(lambda: turnstile.cancelled == 1)
         with httpx.Client(base_url=slow.url, headers={"X-Session-ID": session_id}) as client:
-            assert client.get("/state").json()["step_count"] == 1
+            assert client.get("/state").json()["step_count"] == 0
+            turnstile.open.set()
             assert client.post("/step", json={"action": ACTION}).json()["reward"] == 0.5
 
     def test_whose_grader_fails_names_it_and_can_be_sent_again(self) -> None:

@@ -142,14 +142,6 @@ class TestWhoSendsNothing:
                 answer = bare.ask("POST", "/step", json={"action": {**ACTION, "metadata": {"told": 0.5}}})
                 assert answer.status_code == 200, answer.text
 
-    def test_keeps_what_was_only_looked_at_by_its_id(self, ground: Playground) -> None:
-        bare = Bare(ground)
-        session_id = bare.reset()
-        bare.step()
-        bare.state(headers=named(session_id))
-        bare.reset()
-        assert bare.state(headers=named(session_id))["step_count"] == 1
-
     def test_needs_no_more_than_one_place(self) -> None:
         with playground(max_sessions=1) as ground:
             bare = Bare(ground)

@@ -290,7 +290,7 @@ class TestAPeer:
                 await peer.vanish()
 
     async def test_that_vanishes_during_a_step_over_http_leaves_the_session_as_it_was(self) -> None:
-        with observed(log_level="warning", session_timeout="3", step_timeout="0.5") as server:
+        with observed(log_level="warning", session_timeout="3") as server:
             before = facts_of(server)
             body = codec.encode({"action": action(wait_s=3600.0)})
             async with httpx.AsyncClient(base_url=server.url) as client:
@@ -307,7 +307,7 @@ class TestAPeer:
                     await peer.vanish()
                 step = {"action": action(wait_s=0)}
                 while (answer := await client.post("/step", json=step, headers=headers)).is_error:
-                    assert answer.status_code == 409  # until the step of whoever has gone is given up
+                    assert answer.status_code == 409  # until it is noticed that the client has gone
                     await asyncio.sleep(0.05)
                 assert answer.json()["observation"]["current_index"] == 1
             settled(server, before)

@@ -39,7 +39,8 @@ def caller(served: Served, request: pytest.FixtureRequest) -> Iterator[Caller]:
 
 
 @pytest.mark.parametrize(
-    "request_id", ["", "abc", "é\u0000", 0, -7, 1.5, 1e300, 2**53 + 1, 123456789012345678901234567890, None, LARGE]
+    "request_id",
+    ["", "abc", "é\u0000", "x" * 255, 0, -7, 1.5, 1e300, 2**53 + 1, 123456789012345678901234567890, None],
 )
 def test_the_id_comes_back_as_it_was(caller: Caller, request_id: Any) -> None:
     assert caller.ask({**PING, "id": request_id}) == {"jsonrpc": "2.0", "id": request_id, "result": {}}
@@ -89,7 +90,9 @@ def test_what_is_no_request_is_refused_with_its_id_and_the_reason(
 def test_an_id_that_is_none_is_refused_and_not_repeated(caller: Caller, request_id: Any) -> None:
     reply = caller.ask({**PING, "id": request_id})
     assert reply["id"] is None
-    assert error_in(reply)["message"] == "Invalid Request: id: must be a string, a number or null"
+    assert error_in(reply)["message"] == (
+        "Invalid Request: id: must be a string of at most 255 characters, a number or null"
+    )
 
 
 @pytest.mark.parametrize(

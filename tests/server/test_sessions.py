@@ -178,7 +178,7 @@ class TestCapacity:
             house.sessions.open_live("")
         house.clock.now_s += 0.001
         live = house.sessions.open_live("")  # without a sweep in between
-        assert await refused(house.sessions.state(other, "", by_id=True)) == "SESSION_ERROR 404"
+        assert await refused(house.sessions.state(other, "")) == "SESSION_ERROR 404"
         assert await refused(house.sessions.create("")) == "CAPACITY_REACHED 503"
         house.sessions.close_live(live)
         assert house.sessions.active == 0
@@ -279,7 +279,7 @@ class TestTheReaper:
         session_id = await house.begun(task_id="one")
 
         async def state() -> None:
-            await house.sessions.state(session_id, "", by_id=True)
+            await house.sessions.state(session_id, "")
 
         async def step() -> None:
             await house.step(session_id)
@@ -341,7 +341,7 @@ class TestTheReaper:
             await house.step(session_id)
         house.clock.now_s += 10.0
         assert house.sessions.active == 0
-        assert await refused(house.sessions.state(session_id, "", by_id=True)) == "SESSION_ERROR 404"
+        assert await refused(house.sessions.state(session_id, "")) == "SESSION_ERROR 404"
 
     async def test_goes_on_after_whatever_goes_wrong(
         self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -375,7 +375,7 @@ class TestAStranger:
         session_id = await house.begun("alpha")
         sessions = house.sessions
         for work in (
-            sessions.state(session_id, "beta", by_id=True),
+            sessions.state(session_id, "beta"),
             sessions.saved(session_id, "beta"),
             sessions.reset(session_id, "beta", ResetRequest(), by_id=True),
             sessions.step(session_id, "beta", told(1.0), None, by_id=True),
@@ -387,7 +387,7 @@ class TestAStranger:
         live = sessions.open_live("alpha")
         assert sessions.is_live(live.session_id, "alpha")
         assert not sessions.is_live(live.session_id, "beta")
-        assert (await sessions.state(session_id, "alpha", by_id=True)).step_count == 0
+        assert (await sessions.state(session_id, "alpha")).step_count == 0
 
     async def test_neither_disturbs_a_step_nor_learns_that_there_is_one(self) -> None:
         gated = Gated()
@@ -525,14 +525,14 @@ class SessionsBesideAModel(RuleBasedStateMachine):
 
     @rule(session_id=stored, owner=owners)
     def state(self, session_id: str, owner: str) -> None:
-        answer = self.run(self.house.sessions.state(session_id, owner, by_id=True))
+        answer = self.run(self.house.sessions.state(session_id, owner))
         known = self.find(session_id, owner)
         if known is None:
             assert answer == "refused 404"
             return
         assert not isinstance(answer, str)
         assert answer.step_count == (known.steps or 0)
-        known.named, known.ends_at = True, self.now + self.LIFE_S
+        known.ends_at = self.now + self.LIFE_S
 
     @rule(session_id=stored, owner=owners)
     def close(self, session_id: str, owner: str) -> None:

@@ -18,18 +18,20 @@ except ImportError:  # a platform without the compiled part
 _WHOLE_TEXT: Final = 0x81  # the final, and only, frame of a text message (RFC 6455, section 5.2)
 _MASKED: Final = 0x80
 _SIZE_FOLLOWS: Final = 126  # in the next two bytes
+_MOST_IN_A_ROW: Final = 32
 _TEXT: Final = bytes((_WHOLE_TEXT,))
 
 
 class Inbox:
     """Messages in the order in which they came, for one reader; the part of `asyncio.Queue` that uvicorn uses."""
 
-    __slots__ = ("_loop", "_messages", "_waiting")
+    __slots__ = ("_in_a_row", "_loop", "_messages", "_waiting")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._messages: deque[Any] = deque()
         self._waiting: asyncio.Future[None] | None = None
+        self._in_a_row = 0
 
     def put_nowait(self, message: Any) -> None:
         """Add a message, and wake the reader if it waits for one."""
@@ -42,7 +44,14 @@ class Inbox:
         return not self._messages
 
     async def get(self) -> Any:
-        """Take the next message, when there is one; whoever is cancelled meanwhile has taken none."""
+        """Take the next message, when there is one; whoever is cancelled meanwhile has taken none.
+
+        A reader that never has to wait lets others have their turn now and then all the same.
+        """
+        self._in_a_row = self._in_a_row + 1 if self._messages else 0
+        if self._in_a_row >= _MOST_IN_A_ROW:
+            self._in_a_row = 0
+            await asyncio.sleep(0)
         while not self._messages:
             self._waiting = self._loop.create_future()
             await self._waiting

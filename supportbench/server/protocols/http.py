@@ -178,6 +178,8 @@ class HttpProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Go on with the next request, or wait until the last answer is read."""
         super().on_response_complete()
+        if self.pipeline:
+            self.flow.pause_reading()  # uvicorn reads on with each answer, however many requests wait
         if self.transport.is_closing():
             self._give_up_later()
 

@@ -7,15 +7,18 @@ keepalive ran out. A message pays nothing for these: what is overridden for them
 from __future__ import annotations
 
 import asyncio
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.frames import CloseCode
+from websockets.frames import CloseCode, Frame
 from websockets.protocol import OPEN
 from websockets.streams import StreamReader
 
 from supportbench.server.protocols.frames import Inbox, text_frame, text_of_frame
 from supportbench.server.protocols.lingering import LINGER_S, Discarding
+
+_PIECE: Final = 16 * 1024
+"""How many bytes of one connection are taken in before others have their turn: some 2,700 frames at most."""
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
@@ -29,8 +32,36 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self.queue = cast("asyncio.Queue[Any]", Inbox(self.loop))
         self._largest = self.config.ws_max_size
         self._short_way = False  # what comes next is the beginning of a message, as far as is known
+        self._pending = bytearray()
+        self._takes_later = False
 
     def data_received(self, data: bytes) -> None:
+        """Take the data in; of much, a piece at a time, between which others have their turn."""
+        if self._pending or len(data) > _PIECE:
+            self._pending += data
+            self._take_later()
+        else:
+            self._take(data)
+
+    def _take_later(self) -> None:
+        self.transport.pause_reading()
+        if not self._takes_later:
+            self._takes_later = True
+            self.loop.call_soon(self._take_next)
+
+    def _take_next(self) -> None:
+        self._takes_later = False
+        if self.transport.is_closing():
+            return
+        piece = bytes(self._pending[:_PIECE])
+        del self._pending[:_PIECE]
+        self._take(piece)
+        if self._pending:
+            self._take_later()
+        elif not self.read_paused and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def _take(self, data: bytes) -> None:
         """Take in a whole text message on the short way, everything else as uvicorn does."""
         text = text_of_frame(data, self._largest) if self._short_way else None
         if text is not None and self.conn.state is OPEN:
@@ -39,6 +70,15 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             return
         super().data_received(data)
         self._short_way = self._is_between_messages()
+
+    def handle_cont(self, event: Frame) -> None:
+        """Add a piece of a message to those before it; a million pieces take no more room than one."""
+        pieces = cast("list[bytearray]", self.frames)
+        if not isinstance(pieces[0], bytearray):
+            pieces[0] = bytearray(pieces[0])
+        pieces[0] += event.data
+        if event.fin:
+            self.send_receive_event_to_app()
 
     def send_receive_event_to_app(self) -> None:
         """Hand a message over; while the app is at work and another one waits already, nothing more is read."""
@@ -68,8 +108,10 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             and not self.conn.extensions
         ):
             self.transport.write(text_frame(message["text"].encode()))
-        else:
-            await super().send(message)
+            return
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body", False):
+            self.handshake_complete = True  # it was refused: uvicorn would complain that the app never answered
 
     def end_failed_handshake(self) -> None:
         """Send what the failed handshake is answered with, if anything, and close: uvicorn leaves it hanging."""
@@ -116,10 +158,9 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     def _is_between_messages(self) -> bool:
         """Return whether the library's parser waits for a message to begin; where it cannot be told, it does not."""
         conn = self.conn
-        waiting_for = getattr(conn.parser, "gi_yieldfrom", None)
-        return (
-            conn.state is OPEN
-            and not conn.extensions
-            and conn.current_size is None
-            and getattr(waiting_for, "__name__", "") == StreamReader.at_eof.__name__
-        )
+        if conn.state is not OPEN or conn.extensions or conn.current_size is not None:
+            return False
+        waiting: Any = conn.parser
+        while (inner := getattr(waiting, "gi_yieldfrom", None)) is not None:
+            waiting = inner
+        return getattr(waiting, "__name__", "") == StreamReader.at_eof.__name__
