@@ -176,6 +176,12 @@ class TestGarbage:
         faults = faults_of({**ACTION, "metadata": {"a": deep}}, SupportQueueAction)
         assert faults == ["metadata: nested deeper than 64 levels"]
 
+    @pytest.mark.parametrize("large", [[[]] * 5_000, {str(n): n for n in range(5_000)}, [[[1] * 70] * 70]])
+    def test_an_agent_leaves_no_more_than_so_many_values(self, large: object) -> None:
+        action = {**ACTION, "metadata": {"large": large}}
+        with pytest.raises(DecodeError, match=r"^metadata: must have at most 4096 values, at all levels together$"):
+            structure(action, SupportQueueAction)
+
     def test_an_integer_of_more_than_64_bits_is_refused_in_a_free_object(self) -> None:
         faults = faults_of({**ACTION, "metadata": {"a": 1 << 64}}, SupportQueueAction)
         assert faults == ["metadata: an integer does not fit into 64 bits"]

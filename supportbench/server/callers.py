@@ -50,8 +50,6 @@ class Callers:
         self._defaults_live_s = service.sessions.timeout_s + service.settings.step_timeout_s
         self._has_tokens = bool(service.settings.tokens)
         self._keeps_defaults = service.settings.default_session
-        # Of those that nobody played, so many that one caller alone cannot fill the server with them.
-        self._most_unplayed = max(1, min(_MOST_UNPLAYED, service.settings.max_sessions // 2))
 
     async def to_reset(self, request: Request[Any, Any, Any], in_body: str | None) -> SessionChoice:
         """Return the session that a reset is for: the named one, that of its cookie, or a new one.
@@ -108,7 +106,7 @@ class Callers:
         for _ in range(_TRIES):
             stored = await defaults.load(key)
             before = stored.value.session_ids if stored else ()
-            kept = before[len(before) - min(len(before), self._most_unplayed - 1) :]
+            kept = before[-_MOST_UNPLAYED + 1 :]
             value = Defaults(session_ids=(*kept, choice.session_id))
             version = stored.version if stored else None
             if await defaults.replace(key, version, value, ttl_s=self._defaults_live_s) is None:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
+
+from uvicorn.config import Config
+from uvicorn.server import ServerState
 
 _MOST_KEPT: Final = 10_000
 
@@ -21,6 +25,36 @@ def is_loopback(address: str) -> bool:
     # On a socket of both families, IPv4's addresses are written in IPv6's way.
     mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
     return (mapped or ip).is_loopback
+
+
+class OpenConnections:
+    """How many connections each address has open at one server, loopback's and trusted proxies' apart."""
+
+    def __init__(self, trusted: Iterable[str]) -> None:
+        self._trusted = frozenset(trusted)
+        self._open: Counter[str] = Counter()
+
+    @classmethod
+    def of(cls, state: ServerState, config: Config) -> OpenConnections:
+        """Return those of a server; proxies that it trusts speak for many (`FORWARDED_ALLOW_IPS`)."""
+        told = config.forwarded_allow_ips or ()
+        trusted = told.split(",") if isinstance(told, str) else told
+        found: OpenConnections = vars(state).setdefault("open_connections", cls(place.strip() for place in trusted))
+        return found
+
+    def opened(self, address: str) -> int:
+        """Count one more and return how many there are now; 0 where they do not count."""
+        if is_loopback(address) or not {address, "*"}.isdisjoint(self._trusted):
+            return 0
+        self._open[address] += 1
+        return self._open[address]
+
+    def closed(self, address: str) -> None:
+        """Count one less."""
+        if self._open[address] > 1:
+            self._open[address] -= 1
+        else:
+            self._open.pop(address, None)
 
 
 class Allowance:

@@ -112,9 +112,10 @@ class Server(uvicorn.Server):
         on_started: Callable[[], None] = lambda: None,
         supervised: bool = False,
     ) -> None:
+        limits = {"max_header": settings.max_header, "connection_limit": settings.connection_limit}
         config = uvicorn.Config(
             served.app,
-            http=type("HttpProtocol", (HttpProtocol,), {"max_header": settings.max_header}),
+            http=type("HttpProtocol", (HttpProtocol,), limits),
             ws=WebSocketProtocol,
             ws_per_message_deflate=False,
             ws_max_size=settings.max_frame,

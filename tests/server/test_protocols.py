@@ -163,3 +163,41 @@ def test_an_answer_that_is_read_slowly_arrives_whole() -> None:
             size += len(piece)
             threading.Event().wait(0.02)
         assert size > 65_536_000
+
+
+_OK = b"HTTP/1.1 200 "
+
+
+def test_requests_that_wait_for_their_turn_are_bounded() -> None:
+    large = GET.replace(b"\r\n\r\n", b"\r\nX-Large: " + b"x" * 1_000 + b"\r\n\r\n")
+    with talking() as talk:
+        longest = 0
+        sending = threading.Thread(target=talk.send, args=(large * 4_000,))
+        sending.start()
+        got = 0
+        while got < 4_000:
+            got += talk.connection.recv(65_536).count(b"HTTP/1.1 200 ")
+            waiting = [
+                getattr(connection, "pipeline", None) or () for connection in talk.server.server_state.connections
+            ]
+            longest = max(longest, *map(len, waiting), 0)
+        sending.join()
+        assert longest < 1_000
+
+
+def test_connections_beyond_the_limit_of_an_address_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("supportbench.server.limits.is_loopback", lambda address: False)
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", "192.0.2.7")  # a proxy's, which counts for nobody
+    with talking(connection_limit=2) as talk:
+        address: Any = talk.connection.getpeername()
+        with socket.create_connection(address, timeout=20) as second:
+            with socket.create_connection(address, timeout=20) as third:
+                head = b"".join(iter(lambda: third.recv(65_536), b""))
+                assert head.startswith(b"HTTP/1.1 429 ")
+                assert b"This address has 2 connections open, which is the most." in head
+            second.sendall(GET)
+            assert answer_from(second).startswith(b"HTTP/1.1 200 ")
+        until(lambda: len(talk.server.server_state.connections) == 1)
+        with socket.create_connection(address, timeout=20) as another:
+            another.sendall(GET)
+            assert answer_from(another).startswith(b"HTTP/1.1 200 ")

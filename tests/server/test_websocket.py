@@ -6,15 +6,18 @@ import contextlib
 import json
 import struct
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import Frame, Opcode
 
 from supportbench import Registry, SupportQueueAction, SupportQueueEnvironment, structure, unstructure
 from supportbench.evaluation.agents import ask, choose_agent
 from supportbench.protocol import ResetRequest
+from supportbench.server.protocols.frames import text_of_frame
 from supportbench.server.wire import turn_frame
 from tests.offering import an_action
 from tests.server.obeying import HANDSHAKE, received
@@ -508,6 +511,58 @@ class TestAFrame:
             assert answer_from(connection).startswith(b"HTTP/1.1 101 ")
             connection.sendall(bytes([0x81, 0x80 | 2]) + bytes(4) + b"\xff\xff")
             assert received(connection)[2:4] == struct.pack("!H", 1007)
+
+
+class TestTheWayIn:
+    def test_of_a_whole_text_is_the_short_one(self, ground: Playground, monkeypatch: pytest.MonkeyPatch) -> None:
+        taken: list[bytes] = []
+
+        def counting(data: bytes, most: int) -> bytes | None:
+            text = text_of_frame(data, most)
+            taken.append(text or b"")
+            return text
+
+        monkeypatch.setattr("supportbench.server.protocols.websocket.text_of_frame", counting)
+        with ground.player() as player:
+            player.reset(task_id=TASKS[0])
+            player.connection.ping().wait(PATIENCE_S)
+            player.connection.send(iter(['{"type":', '"state"}']))
+            assert json.loads(player.connection.recv(PATIENCE_S))["type"] == "state"
+            player.ask(step())
+        # The first one is not: the library has the handshake in hand until then.
+        assert [json.loads(text)["type"] for text in taken if text] == ["step"]
+
+    def test_is_open_to_many_empty_pieces(self, ground: Playground) -> None:
+        with ground.dialled() as connection:
+            connection.sendall(HANDSHAKE + b"\r\n")
+            assert answer_from(connection).startswith(b"HTTP/1.1 101 ")
+            begun = bytes(Frame(Opcode.TEXT, b'{"type":', fin=False).serialize(mask=True))
+            empty = bytes(Frame(Opcode.CONT, b"", fin=False).serialize(mask=True))
+            ended = bytes(Frame(Opcode.CONT, b'"state"}').serialize(mask=True))
+            connection.sendall(begun + 50_000 * empty + ended)
+            assert b'"type":"state"' in received(connection)
+
+    def test_stands_open_to_others_while_one_sends_much(self, ground: Playground) -> None:
+        with ground.dialled() as connection, ground.player() as player:
+            connection.sendall(HANDSHAKE + b"\r\n")
+            assert answer_from(connection).startswith(b"HTTP/1.1 101 ")
+            pongs = 400_000 * bytes(Frame(Opcode.PONG, b"").serialize(mask=True))
+            ping = bytes(Frame(Opcode.PING, b"last").serialize(mask=True))
+            with ThreadPoolExecutor(1) as pool:
+                connection.sendall(pongs + ping)
+                last = pool.submit(connection.recv, 64)
+                answered = 0
+                while not last.done():
+                    player.state()
+                    answered += 1
+            assert last.result().endswith(b"last")
+            assert answered > 10
+
+    def test_names_one_session_at_most(self, ground: Playground) -> None:
+        with ground.player("?session_id=a&session_id=b") as player:
+            told = json.loads(player.connection.recv(PATIENCE_S))
+        assert told["data"]["code"] == "VALIDATION_ERROR"
+        assert "name different sessions" in told["data"]["message"]
 
 
 def _of_size(size: int, letter: str) -> bytes:

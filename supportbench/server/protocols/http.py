@@ -14,6 +14,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from supportbench.server.limits import OpenConnections
 from supportbench.server.protocols.lingering import LINGER_S
 from supportbench.server.protocols.outbox import BatchedTransport, Outbox
 from supportbench.server.protocols.websocket import WebSocketProtocol
@@ -23,12 +24,14 @@ class HttpProtocol(HttpToolsProtocol):
     """HTTP/1.1 with limits: 431 for a large head, 408 for a slow request, an end for whoever does not read.
 
     `max_header` bounds request line and headers together, in bytes; a request is here whole within `request_timeout_s`
-    of its connection's or its own beginning; an answer is given up when the peer read nothing for `write_timeout_s`.
+    of its connection's or its own beginning; an answer is given up when the peer read nothing for `write_timeout_s`;
+    an address has `connection_limit` connections at once, 0 for any number.
     """
 
     max_header: ClassVar[int] = 64 * 1024
     request_timeout_s: ClassVar[float] = 30.0
     write_timeout_s: ClassVar[float] = 30.0
+    connection_limit: ClassVar[int] = 0
 
     def __init__(
         self,
@@ -48,6 +51,10 @@ class HttpProtocol(HttpToolsProtocol):
         self._unsent = 0
 
     @property
+    def _address(self) -> str:
+        return self.client[0] if self.client else ""
+
+    @property
     def in_flight(self) -> bool:
         """Whether a request is being answered."""
         return self.cycle is not None and not self.cycle.response_complete
@@ -56,11 +63,17 @@ class HttpProtocol(HttpToolsProtocol):
         """Begin to wait for a request."""
         batched = BatchedTransport(transport, Outbox.of(self.server_state))
         super().connection_made(cast(asyncio.Transport, batched))
+        self._open = OpenConnections.of(self.server_state, self.config)
+        if self.connection_limit and self._open.opened(self._address) > self.connection_limit:
+            told = f"This address has {self.connection_limit} connections open, which is the most. Close one first."
+            self._refuse(HTTPStatus.TOO_MANY_REQUESTS, told)
+            return
         self._request_timer = self.loop.call_later(self.request_timeout_s, self._request_is_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of everything."""
         self._stop_timers()
+        self._open.closed(self._address)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:

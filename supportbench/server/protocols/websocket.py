@@ -9,11 +9,14 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final, cast
 
+from uvicorn.config import Config
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
 from websockets.frames import CloseCode, Frame
 from websockets.protocol import OPEN
 from websockets.streams import StreamReader
 
+from supportbench.server.limits import OpenConnections
 from supportbench.server.protocols.frames import Inbox, text_frame, text_of_frame
 from supportbench.server.protocols.lingering import LINGER_S, Discarding
 
@@ -27,13 +30,19 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     Within two ping intervals a peer has answered a ping, or it is dropped, whatever lies in its buffers.
     """
 
-    def __init__(self, *settings: Any, **more: Any) -> None:
-        super().__init__(*settings, **more)
+    def __init__(self, config: Config, server_state: ServerState, *more: Any, **others: Any) -> None:
+        super().__init__(config, server_state, *more, **others)
+        self._open = OpenConnections.of(server_state, config)
         self.queue = cast("asyncio.Queue[Any]", Inbox(self.loop))
         self._largest = self.config.ws_max_size
         self._short_way = False  # what comes next is the beginning of a message, as far as is known
         self._pending = bytearray()
         self._takes_later = False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of everything."""
+        self._open.closed(self.client[0] if self.client else "")
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Take the data in; of much, a piece at a time, between which others have their turn."""
