@@ -47,7 +47,7 @@ class TaskChooser:
 
         A `task_id` is looked up in the provider, then, where none is named, in the others. Otherwise `index` counts in
         the split (`test` unless named), or the seed chooses (seed modulo the number of tasks), or, with neither, the
-        session's `position` (modulo the number of tasks).
+        session's `position` in the split (modulo the number of tasks).
 
         Raises:
             ResetError: the provider, split, index or task id is unknown, or they contradict each other.
@@ -64,6 +64,10 @@ class TaskChooser:
         if count == 0:
             raise ResetError(f"Split {split!r} of provider {name!r} has no tasks.")
         return self._taken(name, split, (position if request.seed is None else request.seed) % count)
+
+    def split_of(self, request: ResetRequest) -> str:
+        """Return which split of which provider the request is about, unless it names a task by its id."""
+        return f"{request.provider or self._default}/{request.split or DEFAULT_SPLIT}"
 
     def find(self, task_id: str, provider: str | None = None) -> ChosenTask:
         """Return the task of that id, from that provider, or from the default one, or from the only other that has it.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from typing import get_args
 
 import attrs
+from frozendict import frozendict
 
 from supportbench import codec
 from supportbench.choosing import ChosenTask, TaskChooser
@@ -29,10 +31,13 @@ from supportbench.wording import did_you_mean
 
 @attrs.frozen(kw_only=True)
 class SavedEpisode:
-    """An environment between two calls: where its episode stands, and where its session is in the split."""
+    """An environment between two calls: where its episode stands, and where its session is in each split.
+
+    `positions` has, by provider and split, how many of its tasks a reset without any choice has taken so far.
+    """
 
     state: SupportQueueState
-    position: int = 0
+    positions: Mapping[str, int] = frozendict()
     task_fingerprint: str | None = None
 
 
@@ -58,7 +63,7 @@ class SupportQueueEnvironment:
             told = did_you_mean(feedback, get_args(Feedback))
             raise SettingsError(f"There is no feedback level {feedback!r}. {told}")
         self._feedback = feedback
-        self._position = 0
+        self._positions: Mapping[str, int] = frozendict()
         self._busy = False
         self._turn: Turn | None = None
         self._last_grade: Grade | None = None
@@ -123,9 +128,12 @@ class SupportQueueEnvironment:
     async def begin(self, request: ResetRequest) -> Turn:
         """Begin the episode that the request asks for: `reset` for whoever has decoded one and wants no observation."""
         self._refuse_when_busy()
-        opened = self._graders.open(self._chooser.choose(request, self._position))
-        if request.task_id is None and request.index is None and request.seed is None:
-            self._position += 1
+        in_order = request.task_id is None and request.index is None and request.seed is None
+        split = self._chooser.split_of(request)
+        position = self._positions.get(split, 0)
+        opened = self._graders.open(self._chooser.choose(request, position))
+        if in_order:
+            self._positions = {**self._positions, split: position + 1}
         self._last_grade = None
         self._turn = Turn.first(opened, episode_id=request.episode_id or str(uuid.uuid4()), seed=request.seed)
         return self._turn
@@ -134,7 +142,7 @@ class SupportQueueEnvironment:
         """Return all that `restore` needs to go on from here in another environment, or in another process."""
         return SavedEpisode(
             state=self.state,
-            position=self._position,
+            positions=self._positions,
             task_fingerprint=None if self._turn is None else self._turn.opened.fingerprint,
         )
 
@@ -156,7 +164,7 @@ class SupportQueueEnvironment:
                 )
             turn = Turn.from_state(saved.state, opened)
         self._turn = turn
-        self._position = saved.position
+        self._positions = saved.positions
         self._last_grade = None
 
     async def step(self, action: SupportQueueAction) -> SupportQueueObservation:

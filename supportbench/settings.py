@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Literal, Self, get_args
 
 import attrs
 from attrs import field
-from attrs.validators import ge, gt, in_, le
+from attrs.validators import in_
 
 from supportbench.errors import SettingsError
 from supportbench.wording import did_you_mean
@@ -41,7 +42,42 @@ def _flag(text: str) -> bool:
     try:
         return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[text.strip().lower()]
     except KeyError:
-        raise ValueError("must be true or false") from None
+        raise ValueError("It must be true or false.") from None
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError("It must be a whole number.") from None
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError("It must be a number.") from None
+
+
+def _token_names(text: str) -> tuple[str, ...]:
+    tokens = split_names(text)
+    if not tokens:
+        raise ValueError("It names no token; leave it unset for a server that asks for none.")
+    return tokens
+
+
+def _within(least: float, most: float = math.inf, *, above: bool = False) -> Callable[[object, object, float], None]:
+    """Return a validator of numbers from `least`, or `above` it, to `most`."""
+    begin = f"above {least}" if above else f"from {least}" if most < math.inf else f"at least {least}"
+    told = f"It must be {begin} to {most}." if most < math.inf else f"It must be {begin}."
+    if above and most < math.inf:
+        told = f"It must be {begin} and at most {most}."
+
+    def check(instance: object, attribute: object, value: float) -> None:
+        if not (least < value if above else least <= value) or not value <= most:
+            raise SettingsError(told)
+
+    return check
 
 
 def _one_of(kind: Any) -> Callable[[str], str]:
@@ -118,6 +154,9 @@ def _tokens(instance: object, attribute: attrs.Attribute[Any], value: Iterable[s
             raise SettingsError("a token needs at least 8 characters; `openssl rand -hex 16` makes a good one")
 
 
+_some_time: Final = _within(0, _YEAR_S, above=True)
+
+
 @attrs.frozen(kw_only=True)
 class ServerSettings(Settings):
     """What a server is set to. Times are in seconds, sizes in bytes; a limit of 0 is no limit where it says so.
@@ -126,25 +165,23 @@ class ServerSettings(Settings):
     """
 
     host: str = _setting("127.0.0.1")
-    port: int = _setting(8000, int, validator=[ge(0), le(65_535)])
-    workers: int = _setting(1, int, validator=ge(1))
+    port: int = _setting(8000, _whole, validator=_within(0, 65_535))
+    workers: int = _setting(1, _whole, validator=_within(1))
     mode: Mode = _setting("simulation", _one_of(Mode), variable=_MODE_VARIABLE, validator=in_(get_args(Mode)))
-    tokens: tuple[str, ...] = _setting((), split_names, variable=f"{_PREFIX}TOKEN", repr=False, validator=_tokens)
-    max_sessions: int = _setting(10_000, int, validator=ge(1))
-    session_timeout_s: float = _setting(
-        1800.0, float, variable=f"{_PREFIX}SESSION_TIMEOUT", validator=[gt(0), le(_YEAR_S)]
-    )
-    step_timeout_s: float = _setting(300.0, float, variable=f"{_PREFIX}STEP_TIMEOUT", validator=[gt(0), le(_YEAR_S)])
-    drain_timeout_s: float = _setting(10.0, float, variable=f"{_PREFIX}DRAIN_TIMEOUT", validator=[ge(0), le(_YEAR_S)])
-    ping_interval_s: float = _setting(20.0, float, variable=f"{_PREFIX}PING_INTERVAL", validator=[gt(0), le(_YEAR_S)])
+    tokens: tuple[str, ...] = _setting((), _token_names, variable=f"{_PREFIX}TOKEN", repr=False, validator=_tokens)
+    max_sessions: int = _setting(10_000, _whole, validator=_within(1))
+    session_timeout_s: float = _setting(1800.0, _number, variable=f"{_PREFIX}SESSION_TIMEOUT", validator=_some_time)
+    step_timeout_s: float = _setting(300.0, _number, variable=f"{_PREFIX}STEP_TIMEOUT", validator=_some_time)
+    drain_timeout_s: float = _setting(10.0, _number, variable=f"{_PREFIX}DRAIN_TIMEOUT", validator=_within(0, _YEAR_S))
+    ping_interval_s: float = _setting(20.0, _number, variable=f"{_PREFIX}PING_INTERVAL", validator=_some_time)
     store: str = _setting("memory", repr=False)  # its URL may hold a password
     default_session: bool = _setting(True, _flag)
     record: str | None = _setting(None)
-    max_body: int = _setting(_MIB, int, validator=ge(1024))
-    max_frame: int = _setting(_MIB, int, validator=ge(1024))
-    max_header: int = _setting(64 * 1024, int, validator=ge(1024))
-    connection_limit: int = _setting(1000, int, validator=ge(0))
-    message_limit: float = _setting(1000.0, float, validator=ge(0))
+    max_body: int = _setting(_MIB, _whole, validator=_within(1024))
+    max_frame: int = _setting(_MIB, _whole, validator=_within(1024))
+    max_header: int = _setting(64 * 1024, _whole, validator=_within(1024))
+    connection_limit: int = _setting(1000, _whole, validator=_within(0))
+    message_limit: float = _setting(1000.0, _number, validator=_within(0))
     allowed_hosts: tuple[str, ...] = _setting((), split_names)
     allowed_origins: tuple[str, ...] = _setting((), split_names)
     log_level: LogLevel = _setting("info", _one_of(LogLevel), validator=in_(get_args(LogLevel)))
@@ -154,9 +191,12 @@ class ServerSettings(Settings):
 def _refuse_misspelt(environ: Mapping[str, str]) -> None:
     known = {variable_of(attribute) for attribute in attrs.fields(ServerSettings)}
     bare = {variable.removeprefix(_PREFIX) for variable in known}
+    own_names = {f"{_PREFIX}{attribute.name.upper()}": attribute for attribute in attrs.fields(ServerSettings)}
     for variable in environ:
         if not variable.startswith(_PREFIX) or variable in known:
             continue
+        if variable in own_names:
+            raise SettingsError(f"{variable} is not a setting. It is called {variable_of(own_names[variable])}.")
         # A name that is less alike may well belong to somebody's plugin.
         if difflib.get_close_matches(variable.removeprefix(_PREFIX), bare, n=1, cutoff=0.75):
             raise SettingsError(f"{variable} is not a setting. {did_you_mean(variable, known)}")

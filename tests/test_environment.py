@@ -30,6 +30,7 @@ from supportbench import (
 )
 from supportbench.graders import Graders, task_fingerprint
 from tests.offering import Does, a_task, an_action, registry_of
+from tests.server.packs import shop_of
 from tests.shop import TOLD, a_shop, provider, told, told_task
 from tests.strategies import allowed_actions
 
@@ -93,6 +94,18 @@ class TestAnEpisode:
             await environment.step(told(1.0))
         assert environment.state is before
         assert (await environment.reset()).current_index == 0
+
+    async def test_without_a_choice_walks_through_each_split_in_order(self) -> None:
+        pack = provider("triage", train=[told_task(name) for name in "abc"], test=[told_task("x")])
+        other = provider("other", test=[told_task("o"), told_task("p")])
+        environment = SupportQueueEnvironment(shop_of(pack, other))
+        walked = []
+        for split, name in (("train", None), ("test", None), ("train", None), ("test", "other"), ("train", None)):
+            walked.append((await environment.reset(split=split, provider=name)).task_id)
+            await environment.reset(seed=1)  # and choices in between change nothing
+        assert walked == ["a", "x", "b", "o", "c"]
+        assert (await environment.reset(split="train")).task_id == "a"
+        assert (await environment.reset(provider="other")).task_id == "p"
 
     async def test_has_an_id_of_its_own_unless_one_is_given(self, environment: SupportQueueEnvironment) -> None:
         one = (await environment.reset()).info["episode_id"]

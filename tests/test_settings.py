@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import attrs
@@ -101,15 +102,27 @@ class TestAServer:
         assert ServerSettings().to_environ() == {}
 
     @pytest.mark.parametrize(
+        ("variable", "value", "told"),
+        [
+            ("SUPPORTBENCH_TOKEN", " , ", "SUPPORTBENCH_TOKEN is refused. It names no token"),
+            ("SUPPORTBENCH_MODE", "production", "SUPPORTBENCH_MODE is not a setting. It is called OPENENV_MODE."),
+        ],
+    )
+    def test_what_would_pass_for_a_setting_is_refused(self, variable: str, value: str, told: str) -> None:
+        with pytest.raises(SettingsError, match=f"^{re.escape(told)}"):
+            ServerSettings.from_environ({variable: value})
+
+    @pytest.mark.parametrize(
         ("variable", "value", "problem"),
         [
-            ("SUPPORTBENCH_PORT", "http", "invalid literal"),
-            ("SUPPORTBENCH_PORT", "65536", "must be <= 65535"),
-            ("SUPPORTBENCH_PORT", "-1", "must be >= 0"),
-            ("SUPPORTBENCH_WORKERS", "0", "must be >= 1"),
-            ("SUPPORTBENCH_SESSION_TIMEOUT", "0", "must be > 0"),
-            ("SUPPORTBENCH_SESSION_TIMEOUT", "nan", "must be > 0"),
-            ("SUPPORTBENCH_STEP_TIMEOUT", "inf", "must be <= 31536000"),
+            ("SUPPORTBENCH_PORT", "http", "It must be a whole number"),
+            ("SUPPORTBENCH_PORT", "65536", "It must be from 0 to 65535"),
+            ("SUPPORTBENCH_PORT", "-1", "It must be from 0 to 65535"),
+            ("SUPPORTBENCH_WORKERS", "0", "It must be at least 1"),
+            ("SUPPORTBENCH_DEFAULT_SESSION", "maybe", "It must be true or false"),
+            ("SUPPORTBENCH_SESSION_TIMEOUT", "0", "It must be above 0"),
+            ("SUPPORTBENCH_SESSION_TIMEOUT", "nan", "It must be above 0"),
+            ("SUPPORTBENCH_STEP_TIMEOUT", "inf", "It must be above 0 and at most 31536000"),
             ("SUPPORTBENCH_DEFAULT_SESSION", "maybe", "must be true or false"),
             ("OPENENV_MODE", "simulations", "Did you mean 'simulation'"),
             ("SUPPORTBENCH_LOG_LEVEL", "loud", "Known: 'debug'"),

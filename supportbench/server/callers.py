@@ -119,19 +119,19 @@ class Callers:
         raise busy(choice.session_id)
 
     async def _created(self, owner: str, key: str | None) -> str:
-        """Return a new session, which goes on in the split where the caller's default one stands.
+        """Return a new session, which goes on in each split where the caller's default one stands.
 
         Where there is no room for one more, it takes that of the default one, if that was played and never named: this
         reset ends it anyway, just a moment later.
         """
         session_ids = () if key is None else await self._defaults_of(key)
-        position = await self._sessions.position(session_ids[-1], owner) if session_ids else 0
+        positions = await self._sessions.positions(session_ids[-1], owner) if session_ids else {}
         try:
-            return await self._sessions.create(owner, position)
+            return await self._sessions.create(owner, positions)
         except RefusedError:
             if not session_ids or not await self._sessions.drop_if_played(session_ids[-1]):
                 raise
-        return await self._sessions.create(owner, position)
+        return await self._sessions.create(owner, positions)
 
     async def _defaults_of(self, key: str) -> Sequence[str]:
         stored = await self._sessions.defaults.load(key)

@@ -148,7 +148,7 @@ class Session:
 
     def forget_episode(self, saved: SavedSession) -> None:
         """Go on in the saved session without its episode, whose task may not even exist any more: for a reset."""
-        self.environment.restore(SavedEpisode(state=SupportQueueState(), position=saved.episode.position))
+        self.environment.restore(SavedEpisode(state=SupportQueueState(), positions=saved.episode.positions))
 
     def finished_episode(self) -> Episode | None:
         """Return the record of the episode if it is done and notes were taken of all of it."""

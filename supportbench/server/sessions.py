@@ -12,8 +12,10 @@ import contextlib
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Final
+
+from frozendict import frozendict
 
 from supportbench.environment import SupportQueueEnvironment
 from supportbench.errors import StoreError, SupportbenchError
@@ -90,14 +92,14 @@ class Sessions:
 
     # -- in the store ----------------------------------------------------------------------------------------------
 
-    async def create(self, owner: str, position: int = 0) -> str:
-        """Begin a stored session at that place of the split; raises `RefusedError` at capacity, `StoreError`."""
+    async def create(self, owner: str, positions: Mapping[str, int] = frozendict()) -> str:
+        """Begin a stored session at those places of the splits; raises `RefusedError` at capacity, `StoreError`."""
         with self._looking_when_full():
-            return await self._stored.create(owner, position)
+            return await self._stored.create(owner, positions)
 
-    async def position(self, session_id: str, owner: str) -> int:
-        """Return where in the split the session stands, 0 if that owner has none that could be read."""
-        return await self._stored.position(session_id, owner)
+    async def positions(self, session_id: str, owner: str) -> Mapping[str, int]:
+        """Return where in each split the session stands; nowhere if that owner has none that could be read."""
+        return await self._stored.positions(session_id, owner)
 
     async def saved(self, session_id: str, owner: str) -> SavedSession:
         """Return the session as it stands, and keep it from ending; raises `RefusedError` if it is not this owner's."""

@@ -6,10 +6,11 @@ import contextlib
 import logging
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
 
 import attrs
+from frozendict import frozendict
 
 from supportbench.environment import SavedEpisode
 from supportbench.errors import StoreError
@@ -56,10 +57,10 @@ class StoredSessions:
         self._places = places
         self._store = open_shared(settings, SavedSession, "session:", clock)
 
-    async def create(self, owner: str, position: int = 0) -> str:
-        """Begin a session at that place of the split; raises `RefusedError` at capacity, `StoreError`."""
+    async def create(self, owner: str, positions: Mapping[str, int] = frozendict()) -> str:
+        """Begin a session at those places of the splits; raises `RefusedError` at capacity, `StoreError`."""
         session_id = str(uuid.uuid4())
-        begun = SavedEpisode(state=SupportQueueState(), position=position)
+        begun = SavedEpisode(state=SupportQueueState(), positions=positions)
         self._places.take(session_id, self._place_for_s)
         try:
             await self._store.replace(session_id, None, SavedSession(owner=owner, episode=begun), ttl_s=self._timeout_s)
@@ -73,13 +74,13 @@ class StoredSessions:
         stored = await self._store.load(session_id)
         return None if stored is None else stored.value
 
-    async def position(self, session_id: str, owner: str) -> int:
-        """Return where in the split the session stands, 0 if that owner has none that could be read."""
+    async def positions(self, session_id: str, owner: str) -> Mapping[str, int]:
+        """Return where in each split the session stands; nowhere if that owner has none that could be read."""
         with contextlib.suppress(StoreError):  # if the store is gone, whatever comes next says so
             saved = await self.find(session_id)
             if saved is not None and saved.owner == owner:
-                return saved.episode.position
-        return 0
+                return saved.episode.positions
+        return frozendict()
 
     async def load(self, session_id: str, owner: str) -> Stored[SavedSession]:
         """Return the session and its version; raises `RefusedError` if there is none of this owner."""
