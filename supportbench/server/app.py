@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 
 from litestar import Litestar, Request, Response
 from litestar.config.cors import CORSConfig
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 from litestar.types import ControllerRouterHandler
 
 from supportbench.errors import SupportbenchError
@@ -24,8 +24,10 @@ from supportbench.server.refusals import refusal_of
 from supportbench.server.service import Service
 from supportbench.server.websocket import serve_websocket
 from supportbench.settings import ServerSettings
+from supportbench.wording import shown
 
 logger: Final = logging.getLogger("supportbench.server.app")
+_SIMULATION: Final = frozenset(("reset", "step", "state"))
 
 
 class ServerApp:
@@ -80,7 +82,7 @@ def create_app(settings: ServerSettings, registry: Registry) -> ServerApp:
         request_max_body_size=settings.max_body,
         exception_handlers={
             SupportbenchError: _refused(service),
-            HTTPException: _http_error,
+            HTTPException: _http_error(settings),
             GoneError: _gone,
             Exception: _failed(service),
         },
@@ -112,8 +114,19 @@ def _refused(service: Service) -> Any:
     return answer
 
 
-def _http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
-    return json_answer({"detail": error.detail}, status=error.status_code, headers=error.headers)
+def _http_error(settings: ServerSettings) -> Any:
+    def answer(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+        told, path = error.detail, shown(request.scope["path"])
+        if isinstance(error, MethodNotAllowedException):
+            methods = {method.strip() for method in (error.headers or {}).get("allow", "").split(",")}
+            told = f"{path} takes {', '.join(sorted(methods - {'', 'OPTIONS'})) or 'other methods'}."
+        elif isinstance(error, NotFoundException):
+            told = f"There is nothing at {path}. GET /openapi.json lists what there is."
+            if settings.mode == "production" and request.scope["path"].strip("/") in _SIMULATION:
+                told = f"{path} is hidden: this server is in production mode (OPENENV_MODE). Play over /ws or /mcp."
+        return json_answer({"detail": told}, status=error.status_code, headers=error.headers)
+
+    return answer
 
 
 def _gone(request: Request[Any, Any, Any], error: GoneError) -> Response[bytes]:

@@ -410,12 +410,24 @@ class TestARequest:
                 answers += connection.recv(65_536)
 
 
+class TestAPath:
+    def test_that_there_is_not_is_told_of(self, client: httpx.Client) -> None:
+        told = "There is nothing at '/rest'. GET /openapi.json lists what there is."
+        assert (answer := client.post("/rest")).json() == {"detail": told}
+        assert answer.status_code == 404
+
+    def test_that_takes_another_method_says_which(self, client: httpx.Client) -> None:
+        answer = client.get("/step")
+        assert (answer.status_code, answer.json()) == (405, {"detail": "'/step' takes POST."})
+
+
 class TestInProductionMode:
     def test_nothing_of_this_exists(self) -> None:
         with playground(mode="production") as ground, httpx.Client(base_url=ground.url) as client:
             for method, path in (("POST", "/reset"), ("POST", "/step"), ("GET", "/state")):
                 answer = client.request(method, path)
-                assert (answer.status_code, answer.json()) == (404, {"detail": "Not Found"}), path
+                told = f"'{path}' is hidden: this server is in production mode (OPENENV_MODE). Play over /ws or /mcp."
+                assert (answer.status_code, answer.json()) == (404, {"detail": told}), path
             assert client.get("/health").json() == {"status": "healthy"}
             paths = client.get("/openapi.json").json()["paths"]
             assert not {"/reset", "/step", "/state"} & set(paths)
