@@ -160,6 +160,8 @@ class HttpProtocol(HttpToolsProtocol):
             self._close()
             return
         headers, body = _told_as_json(told)
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
+            headers.append((b"retry-after", b"1"))
         head = b"".join(b"%s: %s\r\n" % header for header in (*self.server_state.default_headers, *headers))
         self.transport.write(STATUS_LINE[status] + head + b"\r\n" + body)
         if self.transport.can_write_eof():
