@@ -410,6 +410,38 @@ class TestARequest:
                 answers += connection.recv(65_536)
 
 
+class TestTheShortWay:
+    def test_answers_as_litestars_own_does(self) -> None:
+        asked: list[tuple[str, str, dict[str, Any]]] = [
+            ("POST", "/step", {"json": {"action": ACTION}}),
+            ("POST", "/reset", {"json": {"task_id": TASKS[0], "episode_id": "e", "session_id": "unknown"}}),
+            ("POST", "/reset", {"json": {"task_id": TASKS[0], "episode_id": "e"}}),
+            ("POST", "/step", {"json": {"action": {**ACTION, "queue": "oven"}}}),
+            ("POST", "/step", {"json": {"action": ACTION, "request_id": "r"}}),
+            ("POST", "/step", {"content": b"{"}),
+            ("POST", "/step", {"content": b"x" * (MAX_BODY + 1)}),
+            ("GET", "/state", {}),
+            ("GET", "/state?session_id=other", {}),
+            ("HEAD", "/state", {}),
+            ("GET", "/step", {}),
+            ("OPTIONS", "/step", {}),
+            ("DELETE", "/reset", {}),
+        ]
+        seen: list[list[Any]] = []
+        ways: tuple[dict[str, Any], ...] = ({}, {"allowed_origins": ("http://page.example",)})
+        for settings in ways:
+            with playground(**settings) as ground, httpx.Client(base_url=ground.url) as client:
+                told = []
+                for method, path, options in asked:
+                    answer = client.request(method, path, **options)
+                    text = answer.text
+                    for session_id in client.cookies.values():
+                        text = text.replace(session_id, "ID")
+                    told.append((method, path, answer.status_code, sorted(set(answer.headers) - {"vary"}), text))
+                seen.append(told)
+        assert seen[0] == seen[1]
+
+
 class TestAPath:
     def test_that_there_is_not_is_told_of(self, client: httpx.Client) -> None:
         told = "There is nothing at '/rest'. GET /openapi.json lists what there is."
