@@ -428,7 +428,7 @@ saved_sessions = st.builds(
     episode=st.builds(
         SavedEpisode,
         state=strategies.MODELS[next(kind for kind in strategies.MODELS if kind.__name__ == "SupportQueueState")],
-        position=strategies.counts,
+        positions=st.dictionaries(strategies.texts, strategies.counts, max_size=3),
         task_fingerprint=_or_none | strategies.texts,
     ),
     rubric_fingerprint=_or_none | strategies.texts,
