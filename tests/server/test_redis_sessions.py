@@ -377,7 +377,7 @@ class TestARedisThatGoesAway:
             assert answer.status_code == 503
             assert redis.url not in answer.text
             assert "confidential" not in answer.text
-            assert any("holds something else" in line for line in server.lines)
+            until(lambda: any("holds something else" in line for line in server.lines))
             assert (await one("POST", f"{server.url}/reset")).status_code == 200
 
     def test_from_the_start_is_told_of_and_nothing_is_served(self) -> None:
