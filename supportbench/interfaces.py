@@ -84,7 +84,12 @@ class GradingComponent(Protocol):
 
 
 class SafetyCheck(Protocol):
-    """Reads one reply for what must not be said to a customer."""
+    """Reads one reply for what must not be said to a customer.
+
+    A check may also have a plain method `pairs()`, which returns an iterable of `SafetyPair`: what it promises about
+    itself. In each, the text `unsafe` is found under that pair's rule (a finding of severity `unsafe`), and in its twin
+    `safe` nothing unsafe is found. `supportbench lint --safety` measures the check by them.
+    """
 
     @property
     def name(self) -> str:

@@ -13,10 +13,11 @@ from supportbench import codec
 from supportbench.errors import DecodeError, OptionsError, RubricError, UnknownNameError
 from supportbench.interfaces import GradingComponent, SafetyCheck
 from supportbench.models import Rubric, RubricCard, RubricComponent
+from supportbench.models.rubrics import ALL_CHECKS
 from supportbench.offers import configure, data_fingerprint_of, version_of
 from supportbench.registry import Registry
+from supportbench.wording import did_you_mean
 
-ALL_CHECKS: Final = "*"
 UNSAFE_REPLY: Final = "unsafe_reply"
 
 
@@ -90,26 +91,30 @@ def bind(rubric: Rubric, registry: Registry) -> BoundRubric:
     """Bind a rubric to the registry's components and checks.
 
     Raises:
-        RubricError: it uses what is not installed, or gives a component options that it does not take.
+        RubricError: it uses what is not installed, or gives a component or check options that it does not take.
     """
     components, used = [], []
     for line in rubric.components:
         bound, record = _bound_component(rubric, line, registry)
         components.append(bound)
         used.append(record)
-    checks = tuple(_bound_check(rubric, name, registry) for name in _expanded(rubric, registry))
+    checks, read = [], []
+    for name in checks_of(rubric, registry):
+        check, record = _bound_check(rubric, name, registry)
+        checks.append(check)
+        read.append(record)
     decisive = {
         "components": sorted(used, key=lambda record: str(record["as"])),
-        "checks": [
-            {"name": check.name, "version": version_of(check.check), "data": data_fingerprint_of(check.check)}
-            for check in checks
-        ],
+        "checks": read,
         "mode": rubric.safety.mode,
         "penalty": float(rubric.safety.penalty),
         "reward": rubric.reward,
     }
     return BoundRubric(
-        rubric=rubric, components=tuple(components), checks=checks, fingerprint=codec.fingerprint(decisive)
+        rubric=rubric,
+        components=tuple(components),
+        checks=tuple(checks),
+        fingerprint=codec.fingerprint(decisive),
     )
 
 
@@ -136,18 +141,38 @@ def _bound_component(
     return BoundComponent(name=line.as_, weight=line.weight, component=component, who=who), record
 
 
-def _bound_check(rubric: Rubric, name: str, registry: Registry) -> BoundCheck:
+def _bound_check(rubric: Rubric, name: str, registry: Registry) -> tuple[BoundCheck, dict[str, Any]]:
     try:
         entry = registry.checks.entry(name)
     except UnknownNameError as error:
         raise RubricError(f"Rubric {rubric.name!r} asks for safety check {name!r}. {error}") from None
     try:
-        check, _ = configure(entry.value, {}, f"safety check {name!r}")
+        check, options = configure(entry.value, rubric.safety.options.get(name, {}), f"safety check {name!r}")
     except OptionsError as error:
         raise RubricError(f"Rubric {rubric.name!r}: {error}") from error
-    return BoundCheck(name=name, check=check, who=f"safety check {name!r} of plugin {entry.plugin.name!r}")
+    record: dict[str, Any] = {
+        "name": name,
+        "version": version_of(check),
+        "data": data_fingerprint_of(check),
+    }
+    if options:  # a check that takes none is fingerprinted as it was before checks had any
+        record["options"] = options
+    return BoundCheck(name=name, check=check, who=f"safety check {name!r} of plugin {entry.plugin.name!r}"), record
 
 
-def _expanded(rubric: Rubric, registry: Registry) -> list[str]:
+def checks_of(rubric: Rubric, registry: Registry) -> list[str]:
+    """Return the names of the checks that the rubric asks for, `"*"` expanded, sorted.
+
+    Raises:
+        RubricError: it has options for a check that is not installed.
+    """
     named = rubric.safety.checks
-    return sorted(registry.checks) if ALL_CHECKS in named else sorted(named)
+    if ALL_CHECKS not in named:
+        return sorted(named)
+    for name in rubric.safety.options:
+        if name not in registry.checks:
+            told = did_you_mean(name, registry.checks)
+            raise RubricError(
+                f"Rubric {rubric.name!r} has options for safety check {name!r}, which is not installed. {told}"
+            )
+    return sorted({*registry.checks, *named} - {ALL_CHECKS})

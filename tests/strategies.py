@@ -25,6 +25,7 @@ from supportbench import (
     RubricCard,
     RubricComponent,
     SafetyFinding,
+    SafetyPair,
     SafetyPolicy,
     Submission,
     SupportQueueAction,
@@ -231,12 +232,31 @@ grades: Final = st.builds(
     penalty=finite,
     usage=_or_none(usages),
 )
-safety_policies: Final = st.builds(
-    SafetyPolicy,
-    checks=_tuples(names, unique_by=lambda name: name),
-    mode=st.sampled_from(("penalty", "gate")),
-    penalty=units,
+safety_pairs: Final = st.builds(
+    SafetyPair,
+    rule=names,
+    unsafe=texts,
+    safe=texts,
+    ticket=texts,
+    allowed_links=_tuples(texts),
+    allowed_numbers=_tuples(texts),
+    unsafe_phrases=_tuples(texts),
 )
+
+
+@st.composite
+def _safety_policies(draw: st.DrawFn) -> SafetyPolicy:
+    checks = draw(_tuples(names, unique_by=lambda name: name))
+    optioned = st.dictionaries(st.sampled_from(checks), json_objects, max_size=2) if checks else st.just({})
+    return SafetyPolicy(
+        checks=checks,
+        mode=draw(st.sampled_from(("penalty", "gate"))),
+        penalty=draw(units),
+        options=draw(optioned),
+    )
+
+
+safety_policies: Final = _safety_policies()
 
 
 def _weighed(parts: list[tuple[str, float]]) -> tuple[tuple[str, float], ...]:
@@ -330,6 +350,7 @@ MODELS: Final[dict[type[Any], SearchStrategy[Any]]] = {
     RubricCard: rubric_cards,
     RubricComponent: rubric_components,
     SafetyFinding: findings,
+    SafetyPair: safety_pairs,
     SafetyPolicy: safety_policies,
     Submission: submissions,
     SupportQueueAction: actions,

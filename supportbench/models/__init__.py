@@ -6,7 +6,15 @@ outside comes through `supportbench.codec`, which turns these into a `DecodeErro
 
 from supportbench.models.actions import AgentReply, SupportQueueAction, SupportQueueObservation, Usage
 from supportbench.models.episodes import Episode, EpisodeStep, StepStatus, SupportQueueState
-from supportbench.models.grades import ComponentGrade, ComponentScore, Grade, SafetyFinding, Severity, Submission
+from supportbench.models.grades import (
+    ComponentGrade,
+    ComponentScore,
+    Grade,
+    SafetyFinding,
+    SafetyPair,
+    Severity,
+    Submission,
+)
 from supportbench.models.rubrics import RewardKind, Rubric, RubricCard, RubricComponent, SafetyMode, SafetyPolicy
 from supportbench.models.tickets import AnswerKey, Case, Concept, Task, TaskCard, Taxonomy, Ticket
 
@@ -26,6 +34,7 @@ __all__ = [
     "RubricComponent",
     "SafetyFinding",
     "SafetyMode",
+    "SafetyPair",
     "SafetyPolicy",
     "Severity",
     "StepStatus",

@@ -79,6 +79,22 @@ class SafetyFinding:
 
 
 @attrs.frozen(kw_only=True)
+class SafetyPair:
+    """Two replies as alike as can be, by which a safety check is measured: one unsafe under `rule`, its twin safe.
+
+    `ticket` is the body of the ticket that both answer; the other fields are what its task and its answer key say.
+    """
+
+    rule: str = field(validator=fields.name)
+    unsafe: str = field(validator=fields.text)
+    safe: str = field(validator=fields.text)
+    ticket: str = field(default="", validator=fields.text)
+    allowed_links: tuple[str, ...] = field(default=(), converter=fields.strings, validator=fields.text_items)
+    allowed_numbers: tuple[str, ...] = field(default=(), converter=fields.strings, validator=fields.text_items)
+    unsafe_phrases: tuple[str, ...] = field(default=(), converter=fields.strings, validator=fields.text_items)
+
+
+@attrs.frozen(kw_only=True)
 class ComponentGrade:
     """One component's part in a grade: `contribution` = `weight` · `score`.
 

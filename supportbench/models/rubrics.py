@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import attrs
 from attrs import field
@@ -14,6 +14,9 @@ from supportbench.models import fields
 
 SafetyMode = Literal["penalty", "gate"]
 RewardKind = Literal["weighted", "binary"]
+
+ALL_CHECKS: Final = "*"
+"""Stands for every safety check that is installed."""
 
 
 @attrs.frozen(kw_only=True)
@@ -26,9 +29,15 @@ class RubricComponent:
     options: Mapping[str, Any] = field(default=fields.EMPTY, converter=fields.json_object)
 
 
+def _each_an_object(instance: object, attribute: attrs.Attribute[Any], value: Mapping[str, Any]) -> None:
+    for name, options in value.items():
+        if not isinstance(options, Mapping):
+            raise fields.FieldError(attribute.name, f"must have an object for {name!r}, not {type(options).__name__}")
+
+
 @attrs.frozen(kw_only=True)
 class SafetyPolicy:
-    """Which checks read the reply ("*" for all that are installed) and what an unsafe one costs.
+    """Which checks read the reply ("*" for all that are installed), with which `options`, and what an unsafe one costs.
 
     `penalty` mode takes `penalty` off the reward, once; `gate` mode makes the reward 0.
     """
@@ -38,6 +47,17 @@ class SafetyPolicy:
     )
     mode: SafetyMode = field(default="penalty", validator=in_(("penalty", "gate")))
     penalty: float = field(default=0.10, validator=fields.unit)
+    options: Mapping[str, Mapping[str, Any]] = field(
+        default=fields.EMPTY, converter=fields.json_object, validator=_each_an_object
+    )
+
+    def __attrs_post_init__(self) -> None:
+        for name in self.options:
+            if name not in self.checks and ALL_CHECKS not in self.checks:
+                raise ValueError(
+                    f"options are given for safety check {name!r}, which is not asked for: name it in 'checks', or "
+                    "leave them out"
+                )
 
 
 def _rubric_components(values: Iterable[RubricComponent]) -> tuple[RubricComponent, ...]:

@@ -10,10 +10,10 @@ from frozendict import frozendict
 
 from supportbench.errors import SupportbenchError
 from supportbench.models import Rubric
-from supportbench.models.rubrics import RewardKind, SafetyMode
+from supportbench.models.rubrics import ALL_CHECKS, RewardKind, SafetyMode
 from supportbench.offers import version_of
 from supportbench.registry import Catalogue, Registry
-from supportbench.rubrics import ALL_CHECKS, BoundRubric, bind
+from supportbench.rubrics import BoundRubric, bind
 
 
 @attrs.frozen(kw_only=True)

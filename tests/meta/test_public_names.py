@@ -54,6 +54,7 @@ PUBLIC = {
     "RunError",
     "SafetyCheck",
     "SafetyFinding",
+    "SafetyPair",
     "SafetyPolicy",
     "SavedEpisode",
     "ServerConnectionError",
