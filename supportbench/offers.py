@@ -110,6 +110,8 @@ def problem_with_methods(value: Any, methods: Iterable[str], *, is_async: bool) 
             return f"{value.name!r} has a plain method {method!r}; it must be a coroutine function (async def {method})"
     if inspect.iscoroutinefunction(getattr(value, "start_episode", None)):
         return f"{value.name!r} has an async start_episode; it must be a plain method"
+    if inspect.iscoroutinefunction(pairs := getattr(value, "pairs", None)) or inspect.isasyncgenfunction(pairs):
+        return f"{value.name!r} has async pairs; it must be a plain method"
     options = getattr(value, "Options", None)
     if options is not None and not (isinstance(options, type) and attrs.has(options)):
         return f"{value.name!r} has 'Options' that are no attrs class"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast, get_args
 
 import attrs
 from frozendict import frozendict
@@ -13,12 +13,13 @@ from supportbench import codec
 from supportbench.errors import DecodeError, OptionsError, RubricError, UnknownNameError
 from supportbench.interfaces import GradingComponent, SafetyCheck
 from supportbench.models import Rubric, RubricCard, RubricComponent
-from supportbench.models.rubrics import ALL_CHECKS
+from supportbench.models.rubrics import ALL_CHECKS, RewardKind, SafetyMode
 from supportbench.offers import configure, data_fingerprint_of, version_of
 from supportbench.registry import Registry
 from supportbench.wording import did_you_mean
 
 UNSAFE_REPLY: Final = "unsafe_reply"
+_CHANGES: Final = (*get_args(SafetyMode), *get_args(RewardKind))
 
 
 @attrs.frozen(kw_only=True)
@@ -60,11 +61,15 @@ class BoundRubric:
 
     @property
     def scoring_weights(self) -> Mapping[str, float]:
-        """What an agent may know of the reward: each component's weight, and what an unsafe reply costs."""
+        """What an agent may know of the reward: each component's weight, and what an unsafe reply costs.
+
+        That is all (1.0) in safety mode `gate` and with the reward `binary`.
+        """
         safety = self.rubric.safety
         weights = {component.name: component.weight for component in self.components}
         if self.checks:
-            weights[UNSAFE_REPLY] = -1.0 if safety.mode == "gate" else 0.0 - safety.penalty
+            costs_all = safety.mode == "gate" or self.rubric.reward == "binary"
+            weights[UNSAFE_REPLY] = -1.0 if costs_all else 0.0 - safety.penalty
         return frozendict(weights)
 
 
@@ -72,8 +77,11 @@ def read_rubric(path: Path) -> Rubric:
     """Return the rubric in a TOML file; raises `RubricError` that names the file and the place in it."""
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RubricError(f"Cannot read rubric file {path}: {error}") from error
+    except UnicodeDecodeError as error:
+        raise RubricError(f"Cannot read rubric file {path}: it is no UTF-8 text ({error.reason})") from error
+    except (OSError, ValueError) as error:  # a ValueError: the path has a null character in it
+        told = error.strerror if isinstance(error, OSError) else str(error)
+        raise RubricError(f"Cannot read rubric file {path}: {told}. What is installed: supportbench rubrics") from error
     try:
         return codec.decode_toml(text, Rubric)
     except DecodeError as error:
@@ -81,10 +89,58 @@ def read_rubric(path: Path) -> Rubric:
 
 
 def resolve_rubric(registry: Registry, name: str) -> Rubric:
-    """Return the rubric that a person means: the path of a `.toml` file, or a registered name."""
-    if name.endswith(".toml"):
+    """Return the rubric that a person means: the path of a `.toml` file, or a registered name.
+
+    Words behind colons change it: `default:gate`, `mine.toml:penalty:binary`. It is then called so in results, too.
+
+    Raises:
+        RubricError: the file is no rubric, or there is nothing to be changed.
+        UnknownNameError: nothing is called so.
+    """
+    if name in registry.rubrics:
+        return registry.rubrics[name]
+    source, colon, word = name.rpartition(":")
+    if not colon or _is_file(name):
+        return _rubric_at(registry, name)
+    if word not in _CHANGES:
+        if source.partition(":")[0] in registry.rubrics or _is_file(source.partition(":")[0]):
+            raise RubricError(
+                f"There is no rubric {name!r}: {word!r} does not change one. {did_you_mean(word, _CHANGES)}"
+            )
+        return _rubric_at(registry, name)
+    return changed(resolve_rubric(registry, source), word)
+
+
+def changed(rubric: Rubric, word: str) -> Rubric:
+    """Return the rubric with that safety mode (`penalty`, `gate`) or kind of reward (`weighted`, `binary`).
+
+    Where that is another one, the word is added to its name. Raises `RubricError` for a safety mode without checks.
+    """
+    if word in get_args(RewardKind):
+        other = attrs.evolve(rubric, reward=cast(RewardKind, word))
+    elif not rubric.safety.checks:
+        raise RubricError(
+            f"Rubric {rubric.name!r} asks for no safety check, so that {word!r} would change nothing. "
+            "Leave it out, or give the rubric checks."
+        )
+    else:
+        other = attrs.evolve(rubric, safety=attrs.evolve(rubric.safety, mode=cast(SafetyMode, word)))
+    return rubric if other == rubric else attrs.evolve(other, name=f"{rubric.name}:{word}")
+
+
+def _is_file(name: str) -> bool:
+    return name.lower().endswith(".toml")
+
+
+def _rubric_at(registry: Registry, name: str) -> Rubric:
+    if _is_file(name):
         return read_rubric(Path(name))
-    return registry.rubrics[name]
+    try:
+        return registry.rubrics[name]
+    except UnknownNameError as error:
+        if Path(name).name != name or Path(name).exists():
+            raise UnknownNameError(f"{error} If it is a file: the name of a rubric file ends in .toml.") from None
+        raise
 
 
 def bind(rubric: Rubric, registry: Registry) -> BoundRubric:

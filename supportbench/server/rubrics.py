@@ -33,22 +33,26 @@ class ComponentCard:
 
 @attrs.frozen(kw_only=True)
 class CheckCard:
-    """A safety check of a rubric; `plugin` and `version` are null where it is not installed."""
+    """A safety check of a rubric, with the options that it gives; `plugin` and `version` are null if not installed."""
 
     name: str
+    options: Mapping[str, Any]
     plugin: str | None
     version: str | None
 
 
 @attrs.frozen(kw_only=True)
 class RubricDescription:
-    """A rubric as this server applies it; `scoring_weights` are those that observations show.
+    """A rubric as it is applied here; `scoring_weights` are those that observations show.
+
+    `plugin` is the one that offers it, null for a rubric from a file and for one that words behind its name change.
 
     `fingerprint` identifies all that decides a reward: results compare only where it agrees. Both are missing where the
     rubric does not fit what is installed: then `problem` says why.
     """
 
     name: str
+    plugin: str | None
     fingerprint: str | None
     reward: RewardKind
     mode: SafetyMode
@@ -75,12 +79,13 @@ class Rubrics:
 def describe_rubrics(registry: Registry, override: Rubric | None) -> Rubrics:
     """Return what there is to know of the registry's rubrics, and of the one that overrides them."""
     return Rubrics(
-        override=None if override is None else _described(override, registry),
-        rubrics=tuple(_described(rubric, registry) for rubric in registry.rubrics.values()),
+        override=None if override is None else describe_rubric(registry, override),
+        rubrics=tuple(describe_rubric(registry, rubric) for rubric in registry.rubrics.values()),
     )
 
 
-def _described(rubric: Rubric, registry: Registry) -> RubricDescription:
+def describe_rubric(registry: Registry, rubric: Rubric) -> RubricDescription:
+    """Return what there is to know of a rubric; one that does not fit what is installed has a `problem`."""
     bound: BoundRubric | None = None
     problem = None
     try:
@@ -89,8 +94,10 @@ def _described(rubric: Rubric, registry: Registry) -> RubricDescription:
         problem = str(error)
     safety = rubric.safety
     checks: Iterable[str] = sorted(registry.checks if ALL_CHECKS in safety.checks else safety.checks)
+    offered = registry.rubrics.entries.get(rubric.name)
     return RubricDescription(
         name=rubric.name,
+        plugin=offered.plugin.name if offered is not None and offered.value == rubric else None,
         fingerprint=None if bound is None else bound.fingerprint,
         reward=rubric.reward,
         mode=safety.mode,
@@ -105,7 +112,10 @@ def _described(rubric: Rubric, registry: Registry) -> RubricDescription:
             )
             for line in rubric.components
         ),
-        checks=tuple(CheckCard(name=name, **_origin(registry.checks, name)) for name in checks),
+        checks=tuple(
+            CheckCard(name=name, options=safety.options.get(name, {}), **_origin(registry.checks, name))
+            for name in checks
+        ),
         scoring_weights=frozendict() if bound is None else bound.scoring_weights,
         problem=problem,
     )

@@ -476,7 +476,10 @@ def test_rubrics_say_what_counts_how_much(bundled: Served, registry: Registry) -
         part.name: part.weight for part in bound.components
     }
     assert (default["mode"], default["penalty"], default["reward"]) == ("penalty", 0.1, "weighted")
-    assert default["checks"] == [{"name": "unsafe_reply", "plugin": "safety", "version": "1"}]
+    (check,) = default["checks"]
+    assert (check["name"], check["plugin"], check["options"]) == ("unsafe_reply", "safety", {})
+    assert check["version"] == registry.checks["unsafe_reply"].version  # type: ignore[attr-defined]
+    assert default["plugin"] == "keyword"
     assert all(part["plugin"] == "keyword" and part["version"] for part in default["components"])
     assert default["problem"] is None
 
@@ -508,7 +511,7 @@ def test_a_rubric_that_does_not_fit_what_is_installed_says_why() -> None:
     assert described["fingerprint"] is None
     assert "Did you mean 'told'?" in described["problem"]
     assert described["components"][0]["plugin"] is None
-    assert described["checks"] == [{"name": "gone", "plugin": None, "version": None}]
+    assert described["checks"] == [{"name": "gone", "plugin": None, "version": None, "options": {}}]
 
 
 # -- what no route says, and what every route does ------------------------------------------------------------------
