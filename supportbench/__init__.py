@@ -4,6 +4,18 @@ Everything that a plugin needs is importable from here; `supportbench.hookspecs`
 """
 
 from supportbench.codec import decode, decode_toml, encode, fingerprint, json_schema, structure, unstructure
+from supportbench.concepts import TicketConcepts, beyond_others, concepts_of
+from supportbench.endpoint import (
+    AnswerForm,
+    Completion,
+    Endpoint,
+    EndpointAnswer,
+    EndpointConnection,
+    EndpointOptions,
+    EndpointVariables,
+    Messages,
+    StructuredOutput,
+)
 from supportbench.environment import SavedEpisode, SupportQueueEnvironment
 from supportbench.errors import (
     ActionError,
@@ -12,6 +24,7 @@ from supportbench.errors import (
     ClientError,
     ContainerError,
     DecodeError,
+    EndpointError,
     EpisodeBusyError,
     EpisodeError,
     EpisodeNotOpenError,
@@ -38,7 +51,10 @@ from supportbench.errors import (
     SupportbenchError,
     UnexpectedAnswerError,
     UnknownNameError,
+    UnscoredError,
+    UnusableAnswerError,
 )
+from supportbench.evaluation.audit.oracle import honest_answer
 from supportbench.graders import Graders, OpenTask
 from supportbench.hookspecs import hookimpl
 from supportbench.interfaces import (
@@ -77,11 +93,12 @@ from supportbench.models import (
     Ticket,
     Usage,
 )
+from supportbench.prose import Credit, credit, readable
 from supportbench.protocol import ResetRequest, StepResult
 from supportbench.registry import Registry, load_registry
 from supportbench.settings import Settings
 from supportbench.task_files import read_task, read_tickets
-from supportbench.text import PhraseGroups, contains_phrase, find_phrase, fold, word_spans
+from supportbench.text import PhraseGroups, contains_phrase, find_phrase, fold, stems, word_spans
 from supportbench.turns import Turn
 
 __all__ = [
@@ -89,15 +106,24 @@ __all__ = [
     "Agent",
     "AgentError",
     "AgentReply",
+    "AnswerForm",
     "AnswerKey",
     "CapacityReachedError",
     "Case",
     "ClientError",
+    "Completion",
     "ComponentGrade",
     "ComponentScore",
     "Concept",
     "ContainerError",
+    "Credit",
     "DecodeError",
+    "Endpoint",
+    "EndpointAnswer",
+    "EndpointConnection",
+    "EndpointError",
+    "EndpointOptions",
+    "EndpointVariables",
     "Episode",
     "EpisodeBusyError",
     "EpisodeError",
@@ -112,6 +138,7 @@ __all__ = [
     "GradingComponent",
     "GradingError",
     "HookError",
+    "Messages",
     "OpenTask",
     "OptionsError",
     "PhraseGroups",
@@ -144,6 +171,7 @@ __all__ = [
     "StaticTasks",
     "StepResult",
     "StoreError",
+    "StructuredOutput",
     "Submission",
     "SupportQueueAction",
     "SupportQueueEnvironment",
@@ -155,22 +183,31 @@ __all__ = [
     "TaskProvider",
     "Taxonomy",
     "Ticket",
+    "TicketConcepts",
     "Turn",
     "UnexpectedAnswerError",
     "UnknownNameError",
+    "UnscoredError",
+    "UnusableAnswerError",
     "Usage",
+    "beyond_others",
+    "concepts_of",
     "contains_phrase",
+    "credit",
     "decode",
     "decode_toml",
     "encode",
     "find_phrase",
     "fingerprint",
     "fold",
+    "honest_answer",
     "hookimpl",
     "json_schema",
     "load_registry",
     "read_task",
     "read_tickets",
+    "readable",
+    "stems",
     "structure",
     "unstructure",
     "word_spans",
