@@ -6,38 +6,43 @@ nothing, asks for nothing and says none of the key's unsafe phrases.
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterator, Sequence
+from functools import cache
+from importlib.resources import files
 from typing import Final
 
 import attrs
+from attrs import field
 
 from supportbench.models import Case, Concept, SupportQueueAction, Task
 from supportbench.text import PhraseGroups, contains_phrase
 
-_SUMMARY_OPENING: Final = "Ticket {ticket}:"
-_SUMMARY_SENTENCES: Final = (
-    "the customer writes to us about {phrase}.",
-    "What we know of it so far is {phrase}.",
-    "It is about {phrase} as well.",
-    "Whoever takes it over should also look at {phrase}.",
-)
-_REPLY_OPENING: Final = "Thank you for your message."
-_REPLY_SENTENCES: Final = (
-    "We have read what you write about {phrase}.",
-    "A colleague of ours is looking at {phrase} now.",
-    "We will write to you about {phrase} as soon as we know more.",
-    "We also have {phrase} in mind.",
-)
-_NOTHING_EXPECTED: Final = "the customer writes to us, and a colleague is looking at it."
-
-_TAKES_NO_ARTICLE: Final = frozenset(
-    ["a", "all", "an", "another", "any", "both", "each", "every", "her", "his", "its", "just", "most", "my", "no", "nobody", "none", "one", "only", "our", "several", "some", "that", "the", "their", "these", "this", "those", "two", "whole", "your"]
-)
-_NO_NOUN: Final = frozenset(
-    ["am", "and", "are", "as", "at", "avoid", "back", "be", "been", "being", "block", "by", "can", "can't", "cannot", "check", "clear", "confirm", "could", "did", "disable", "do", "does", "don't", "end", "expires", "fell", "find", "for", "from", "get", "gets", "had", "has", "have", "her", "him", "if", "in", "is", "it", "keep", "know", "leave", "let", "lift", "look", "may", "maybe", "me", "might", "must", "never", "no", "nobody", "not", "of", "off", "on", "once", "open", "or", "out", "over", "perhaps", "possibly", "post", "remove", "report", "reset", "return", "revoke", "see", "seem", "send", "share", "she", "should", "stop", "tell", "the", "them", "they", "to", "twice", "unable", "unsure", "up", "us", "was", "we", "were", "when", "where", "whether", "will", "with", "won't", "would", "write", "you"]
-)
-_NOUN_ENDINGS: Final = ("age", "al", "ance", "ence", "er", "ge", "ice", "ion", "ity", "ment", "or", "ure")
 _STYLES: Final = ((1, 0), (1, 1), (3, 0), (3, 1), (1, 2), (6, 0))
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+@attrs.frozen(kw_only=True)
+class _Speech:
+    """The words of `oracle.toml`, which says what each is for."""
+
+    summary_opening: str
+    summary_sentences: tuple[str, ...]
+    reply_opening: str
+    reply_sentences: tuple[str, ...]
+    nothing_expected: str
+    no_article: frozenset[str] = field(converter=_words)
+    no_noun: frozenset[str] = field(converter=_words)
+    noun_endings: frozenset[str] = field(converter=_words)
+
+
+@cache
+def _speech() -> _Speech:
+    data = tomllib.loads((files(__package__) / "oracle.toml").read_text(encoding="utf-8"))
+    return _Speech(**data)
 
 
 def honest_answer(task: Task, case: Case) -> SupportQueueAction:
@@ -50,18 +55,18 @@ def honest_answers(task: Task, case: Case) -> Iterator[SupportQueueAction]:
 
     Later ones use other phrases of the concepts, or say several in one sentence, which makes them shorter.
     """
-    key, taxonomy = case.answer_key, task.taxonomy
+    key, taxonomy, speech = case.answer_key, task.taxonomy, _speech()
     for several, rank in _STYLES:
         voice = _Voice(unsafe=key.unsafe_phrases, rank=rank, several=several)
-        about = voice.sentences(key.summary_concepts, _SUMMARY_SENTENCES) or [_NOTHING_EXPECTED]
-        told = voice.sentences(key.response_concepts, _REPLY_SENTENCES) or [_capital(_NOTHING_EXPECTED)]
-        opening = _SUMMARY_OPENING.format(ticket=case.ticket.ticket_id)
+        about = voice.sentences(key.summary_concepts, speech.summary_sentences) or [speech.nothing_expected]
+        told = voice.sentences(key.response_concepts, speech.reply_sentences) or [_capital(speech.nothing_expected)]
+        opening = speech.summary_opening.format(ticket=case.ticket.ticket_id)
         yield SupportQueueAction(
             priority=key.priority or taxonomy.priorities[0],
             queue=key.queue or taxonomy.queues[0],
             disposition=key.disposition or taxonomy.dispositions[0],
             summary=" ".join([opening, *about]),
-            response=" ".join([_REPLY_OPENING, *told]),
+            response=" ".join([speech.reply_opening, *told]),
             confidence=1.0,
         )
 
@@ -94,13 +99,13 @@ class _Voice:
 
     def _unfitness(self, phrase: str) -> int:
         """Return how badly the phrase reads where a noun is wanted, and whether it is unsafe to say."""
-        words = phrase.lower().split()
+        words, speech = phrase.lower().split(), _speech()
         return (
             100 * any(contains_phrase(phrase, unsafe) or contains_phrase(unsafe, phrase) for unsafe in self.unsafe)
-            + 3 * sum(word in _NO_NOUN for word in words)
+            + 3 * sum(word in speech.no_noun for word in words)
             + 2 * words[-1].endswith(("ed", "ing", "ly"))
             + 2 * words[0].endswith(("ed", "ing"))
-            + 1 * (not words[-1].endswith(_NOUN_ENDINGS))
+            + 1 * (not words[-1].endswith(tuple(speech.noun_endings)))
             + abs(len(words) - 2)
         )
 
