@@ -117,7 +117,7 @@ def _listed(phrases: Sequence[str]) -> str:
 
 def _with_article(phrase: str) -> str:
     first = phrase.split(maxsplit=1)[0].lower()
-    return phrase if first in _TAKES_NO_ARTICLE or first in _NO_NOUN else f"the {phrase}"
+    return phrase if first in _speech().no_article or first in _speech().no_noun else f"the {phrase}"
 
 
 def _capital(sentence: str) -> str:
