@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import string
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Final, TypeVar
 
@@ -95,17 +95,20 @@ def fold(text: str) -> str:
     return _folded(text)[0]
 
 
+def stems(text: str) -> Sequence[str]:
+    """Return the text's words as stems, in order."""
+    return _folded(text)[1]
+
+
 @lru_cache(maxsize=8)  # the components and checks of one grade read the same two texts
 def _folded(text: str) -> tuple[str, list[str]]:
     """Return the folded text, and its stems."""
-    stems = list(map(_stems_of.__getitem__, _chunks(text)))
-    folded = f" {' '.join(stems)} " if stems else " "
-    if _NO_WORD in folded:
-        folded = folded.replace(f" {_NO_WORD}", "")
-    if _AND in folded:
-        folded = folded.replace(_AND, " ")
-        stems = folded.split()
-    return folded, stems
+    words = list(map(_stems_of.__getitem__, _chunks(text)))
+    folded = f" {' '.join(words)} " if words else " "
+    if _NO_WORD in folded or _AND in folded:
+        folded = folded.replace(f" {_NO_WORD}", "").replace(_AND, " ")
+        words = folded.split()
+    return folded, words
 
 
 def contains_phrase(text: str, phrase: str) -> bool:
@@ -120,9 +123,9 @@ def find_phrase(text: str, phrase: str) -> Iterator[tuple[int, int]]:
     if not wanted or not contains_phrase(text, phrase):
         return
     spans = word_spans(text)
-    stems = [stem for stem, _, _ in spans]
-    for first in range(len(stems) - len(wanted) + 1):
-        if stems[first : first + len(wanted)] == wanted:
+    said = [stem for stem, _, _ in spans]
+    for first in range(len(said) - len(wanted) + 1):
+        if said[first : first + len(wanted)] == wanted:
             yield spans[first][1], spans[first + len(wanted) - 1][2]
 
 
@@ -143,16 +146,16 @@ class PhraseGroups:
         self._phrases: dict[str, list[tuple[int, str]]] = {}
         for group, phrases in enumerate(groups):
             for phrase in phrases:
-                stems = fold(phrase).split()
-                if stems:
-                    rest = fold(phrase) if len(stems) > 1 else ""
-                    self._phrases.setdefault(max(stems, key=len), []).append((group, rest))
+                words = fold(phrase).split()
+                if words:
+                    rest = fold(phrase) if len(words) > 1 else ""
+                    self._phrases.setdefault(max(words, key=len), []).append((group, rest))
         self._triggers = frozenset(self._phrases)
 
     def found_in(self, text: str) -> frozenset[int]:
         """Return the places (from 0) of the groups of which the text contains a phrase."""
-        folded, stems = _folded(text)
-        woken = self._triggers.intersection(stems)
+        folded, words = _folded(text)
+        woken = self._triggers.intersection(words)
         if not woken:
             return _NONE
         return frozenset([group for trigger in woken for group, rest in self._phrases[trigger] if rest in folded])
@@ -178,13 +181,13 @@ class _WordsOfChunks(_OfChunks[tuple[tuple[str, int, int], ...]]):
     """From a run of characters between blanks to its words, as `word_spans` has them."""
 
     def __missing__(self, chunk: str) -> tuple[tuple[str, int, int], ...]:
-        stems = fold(chunk).split()
+        words = fold(chunk).split()
         if chunk.isascii():
             places = [match.span() for match in _WORD.finditer(_plain(chunk))]
         else:
             inner = [index for index, char in enumerate(chunk) if char.isalnum()]
-            places = [(inner[0], inner[-1] + 1) if inner else (0, len(chunk))] * len(stems)
-        return self.keep(chunk, tuple((stem, *place) for stem, place in zip(stems, places, strict=True)))
+            places = [(inner[0], inner[-1] + 1) if inner else (0, len(chunk))] * len(words)
+        return self.keep(chunk, tuple((stem, *place) for stem, place in zip(words, places, strict=True)))
 
 
 _words_of: Final = _WordsOfChunks()

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Literal
 
 import attrs
-from frozendict import frozendict
 
-from supportbench import ComponentScore, Concept, PhraseGroups, Submission
+from supportbench import ComponentScore, Submission, TicketConcepts, beyond_others, concepts_of, credit, readable
 
-_MOST_KEPT_SCORES = 256  # all that eight concepts can come to
+_MOST_KEPT_SCORES = 1024
 _NOT_EXPECTED = ComponentScore(score=None, note="does not apply: the answer key has no concepts")
 
 
 class ConceptCoverage:
-    """The share of the answer key's concepts that stand in the summary or the response, in [0, 1].
+    """The share of the answer key's concepts that the summary or the response says, in [0, 1].
 
     A concept counts once any of its phrases stands in the text as whole words next to each other, in any inflection,
-    whatever the case, Unicode form, spacing, hyphens or quotes. An empty text earns 0.
+    whatever the case, spacing, hyphens or quotes. What is said counts whole or in part as `supportbench.prose` has it
+    (lists of words, copies of the ticket, repeated texts and disguised words earn nothing), and less the more the text
+    would cover the task's other tickets as well (`supportbench.concepts`). An empty text earns 0.
     """
 
     name = "concept_coverage"
-    version = "1"
+    version = "2"
 
     @attrs.frozen(kw_only=True)
     class Options:
@@ -31,7 +31,8 @@ class ConceptCoverage:
         field: Literal["summary", "response"]
 
     def __init__(self, field: Literal["summary", "response"] = "summary") -> None:
-        self._of_summary = field == "summary"
+        self._field: Literal["summary", "response"] = field
+        self._whole: dict[tuple[TicketConcepts, frozenset[int]], ComponentScore] = {}
 
     def configured(self, options: Options) -> ConceptCoverage:
         """Return the component that reads the field of these options."""
@@ -39,47 +40,36 @@ class ConceptCoverage:
 
     async def score(self, submission: Submission) -> ComponentScore:
         """Return the share of concepts expressed; it does not apply where the key has none."""
-        action, key = submission.action, submission.case.answer_key
-        if self._of_summary:
-            text, concepts = action.summary, key.summary_concepts
-        else:
-            text, concepts = action.response, key.response_concepts
-        if not concepts:
+        concepts = concepts_of(submission, self._field)
+        if concepts is None:
             return _NOT_EXPECTED
-        return _expected(concepts).score_of(text)
-
-
-class _ExpectedConcepts:
-    """An answer key's concepts, compiled; the scores that they can come to are made once each."""
-
-    __slots__ = ("_groups", "_names", "_scores")
-
-    def __init__(self, concepts: tuple[Concept, ...]) -> None:
-        self._names = [concept.phrases[0] for concept in concepts]
-        self._groups = PhraseGroups(concept.phrases for concept in concepts)
-        self._scores: dict[frozenset[int], ComponentScore] = {}
-
-    def score_of(self, text: str) -> ComponentScore:
-        found = self._groups.found_in(text)
-        score = self._scores.get(found)
+        action = submission.action
+        found = concepts.found_in(readable(action.summary if self._field == "summary" else action.response))
+        counts, reason = 1.0, ""
+        if found.own:
+            allowed = credit(submission, self._field)
+            counts, reason = allowed.value, allowed.reason
+            others = beyond_others(found.elsewhere)
+            if others < counts:
+                counts, reason = others, "it would answer the other tickets as well"
+        if counts < 1.0:
+            return _score(concepts, found.own, counts, reason)
+        score = self._whole.get((concepts, found.own))
         if score is None:
-            score = self._score(found)
-            if len(self._scores) < _MOST_KEPT_SCORES:
-                self._scores[found] = score
+            if len(self._whole) >= _MOST_KEPT_SCORES:
+                self._whole.clear()
+            score = self._whole[concepts, found.own] = _score(concepts, found.own)
         return score
 
-    def _score(self, found: frozenset[int]) -> ComponentScore:
-        names = self._names
-        return ComponentScore(
-            score=len(found) / len(names),
-            note=f"{len(found)} of {len(names)} concepts",
-            details=frozendict(
-                matched=tuple(name for place, name in enumerate(names) if place in found),
-                missed=tuple(name for place, name in enumerate(names) if place not in found),
-            ),
-        )
 
-
-@lru_cache(maxsize=4096)
-def _expected(concepts: tuple[Concept, ...]) -> _ExpectedConcepts:
-    return _ExpectedConcepts(concepts)
+def _score(concepts: TicketConcepts, found: frozenset[int], counts: float = 1.0, reason: str = "") -> ComponentScore:
+    names = concepts.names
+    note = f"{len(found)} of {len(names)} concepts"
+    return ComponentScore(
+        score=counts * len(found) / len(names),
+        note=f"{note}, of which {counts:.0%} counts: {reason}" if reason else note,
+        details={
+            "matched": [name for place, name in enumerate(names) if place in found],
+            "missed": [name for place, name in enumerate(names) if place not in found],
+        },
+    )

@@ -1,0 +1,103 @@
+"""The concepts that a text about a ticket must express, and how many of those that its task's other tickets ask for.
+
+A text that would answer the other tickets as well says nothing of this one: `Found.elsewhere` tells, so that a grader
+can discount a catch-all (`beyond_others`).
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Final
+
+import attrs
+
+from supportbench.models import Case, Concept, Submission, Task
+from supportbench.prose import TextField
+from supportbench.remembering import ByIdentity
+from supportbench.text import PhraseGroups, fold
+
+_MOST_OTHERS = 16
+_USUAL: Final = 1 / 3
+
+
+@attrs.frozen
+class Found:
+    """What a text expresses: the places of the ticket's own concepts, and its coverage of the other tickets.
+
+    `elsewhere` is the mean share, in [0, 1], of the concepts that the other tickets ask for and this one does not; 0
+    when there are none.
+    """
+
+    own: frozenset[int]
+    elsewhere: float
+
+
+class TicketConcepts:
+    """A ticket's concepts for one of its texts, compiled together with those of up to sixteen other tickets.
+
+    The others are spread evenly over the task, so that cost does not grow with its length. A concept of theirs that
+    has a phrase in common with one of the ticket's own counts as the same.
+    """
+
+    __slots__ = ("_groups", "_number", "_share", "names")
+
+    def __init__(self, concepts: tuple[Concept, ...], others: list[tuple[Concept, ...]]) -> None:
+        self.names: Final = tuple(concept.phrases[0] for concept in concepts)
+        self._number = len(concepts)
+        own = {fold(phrase) for concept in concepts for phrase in concept.phrases}
+        groups = [concept.phrases for concept in concepts]
+        self._share: dict[int, float] = {}
+        for expected in others:
+            for concept in expected:
+                if own.isdisjoint(map(fold, concept.phrases)):
+                    self._share[len(groups)] = 1 / (len(expected) * len(others))
+                    groups.append(concept.phrases)
+        self._groups = PhraseGroups(groups)
+
+    def found_in(self, text: str) -> Found:
+        """Return which concepts the text expresses."""
+        found = self._groups.found_in(text)
+        elsewhere = found.intersection(self._share)
+        if not elsewhere:
+            return Found(found, 0.0)
+        return Found(found - elsewhere, sum([self._share[place] for place in elsewhere]))
+
+
+def concepts_of(submission: Submission, field: TextField) -> TicketConcepts | None:
+    """Return the concepts that the submission's summary or response must express, None where the key has none."""
+    of_case = (_summaries if field == "summary" else _responses)(submission.task)
+    return of_case(submission.case)
+
+
+def _compiler(field: TextField, task: Task) -> ByIdentity[Case, TicketConcepts | None]:
+    def compiled(case: Case) -> TicketConcepts | None:
+        own = _expected(case, field)
+        others = filter(None, (_expected(other, field) for other in _others(task, case)))
+        return TicketConcepts(own, list(others)) if own else None
+
+    return ByIdentity(compiled)
+
+
+_summaries: Final = ByIdentity(partial(_compiler, "summary"))
+_responses: Final = ByIdentity(partial(_compiler, "response"))
+
+
+def _expected(case: Case, field: TextField) -> tuple[Concept, ...]:
+    key = case.answer_key
+    return key.summary_concepts if field == "summary" else key.response_concepts
+
+
+def _others(task: Task, case: Case) -> list[Case]:
+    number = len(task.cases) - 1
+    place = next((place for place, other in enumerate(task.cases) if other is case), 0)
+    chosen = min(number, _MOST_OTHERS)
+    return [task.cases[(place + 1 + nth * number // chosen) % len(task.cases)] for nth in range(chosen)]
+
+
+def beyond_others(elsewhere: float) -> float:
+    """Return the share of a text's score, in [0, 1], that is left when it covers so much of the other tickets.
+
+    A third of the others is usual, since tickets of one desk have words in common; from there it falls evenly, and a
+    text that covers all of them keeps nothing.
+    """
+    return 1.0 if elsewhere <= _USUAL else (1.0 - elsewhere) / (1.0 - _USUAL)

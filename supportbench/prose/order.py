@@ -1,0 +1,80 @@
+"""Whether the words of an English text stand in an order, and are held together by small words, as in a sentence."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from itertools import pairwise, repeat
+from typing import Final
+
+import attrs
+
+from supportbench.text import fold
+
+_CONTENT: Final = "x"
+_LISTED: Final = re.compile(f"{_CONTENT}{{15,}}")
+_NO_DIGITS: Final = str.maketrans("", "", "0123456789")
+
+
+@attrs.frozen
+class _English:
+    """The class of each small word, a letter, and how likely two classes are to follow each other (`order.toml`)."""
+
+    classes: dict[str, str]
+    bits: dict[tuple[str, str], float]
+
+
+@cache
+def _english() -> _English:
+    data = tomllib.loads((files(__package__) / "order.toml").read_text(encoding="utf-8"))
+    letters = dict(zip(data["order"], "abcdefghijklm" + _CONTENT, strict=True))
+    classes = {stem: letters[name] for name, words in reversed(data["words"].items()) for stem in fold(words).split()}
+    bits = {
+        (letters[name], after): likelihood
+        for name, row in data["order"].items()
+        for after, likelihood in zip(letters.values(), row, strict=True)
+    }
+    return _English(classes, bits)
+
+
+@attrs.frozen
+class Connection:
+    """How the words of a text are connected, measured as in English.
+
+    `bits`: how much likelier than chance their order is (below 0: rather shuffled). `small_words`: their share among
+    the words without digits, in [0, 1]. `listed`: the most words of content on end, without a small word between, where
+    that is 15 or more, else 0. `repetition`: how often each word of content is said, 1 or more on average.
+    """
+
+    bits: float
+    small_words: float
+    listed: int
+    repetition: float
+
+
+def connection(stems: Sequence[str]) -> Connection:
+    """Return how the words are connected; names and figures (words with digits) are neither small words nor content."""
+    english = _english()
+    classes = "".join(map(english.classes.get, stems, repeat(_CONTENT)))
+    small, number = len(classes) - classes.count(_CONTENT), len(stems)
+    # A closer look costs more than the rest together, and is taken only where it might matter.
+    if small * 4 < number or len(frozenset(stems)) * 1.3 < number:
+        content = [stem for stem, kind in zip(stems, classes, strict=True) if kind == _CONTENT and _is_word(stem)]
+        small_words = small / max(1, small + len(content))
+        repetition = max(1.0, len(content) / max(1, len(frozenset(content))))
+    else:
+        small_words, repetition = small / number, 1.0
+    listed = [sum(map(_is_word, stems[run.start() : run.end()])) for run in _LISTED.finditer(classes)]
+    return Connection(
+        bits=sum(map(english.bits.__getitem__, pairwise(classes))),
+        small_words=small_words,
+        listed=max(listed, default=0),
+        repetition=repetition,
+    )
+
+
+def _is_word(stem: str) -> bool:
+    return stem.translate(_NO_DIGITS) == stem
