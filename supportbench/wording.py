@@ -21,3 +21,9 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
     listed = ", ".join(shown(candidate) for candidate in names[:20]) or "none"
     rest = f" and {len(names) - 20} more" if len(names) > 20 else ""
     return f"{hint}Known: {listed}{rest}."
+
+
+def shortened(text: str, length: int = 200) -> str:
+    """Return the text on one line, with at most that many characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= length else f"{line[: length - 3]}..."

@@ -6,12 +6,18 @@ from collections.abc import Mapping
 
 import attrs
 
-from supportbench import AgentError, AgentReply, SupportQueueAction, SupportQueueObservation, Usage
-from supportbench_agents.openai_answer import UnusableAnswerError, read_action, shortened
-from supportbench_agents.openai_connection import Connection, EndpointError
-from supportbench_agents.openai_endpoint import Completion, Endpoint
-from supportbench_agents.openai_parameters import OpenAIOptions
-from supportbench_agents.openai_prompt import answer_schema, first_messages, prompt_fingerprint, repair_messages
+from supportbench import (
+    AgentError,
+    AgentReply,
+    AnswerForm,
+    Endpoint,
+    EndpointConnection,
+    EndpointError,
+    SupportQueueObservation,
+)
+from supportbench_agents.openai_answer import read_action
+from supportbench_agents.openai_options import OpenAIOptions
+from supportbench_agents.openai_prompt import answer_schema, first_messages, prompt_fingerprint, repair_text
 
 _SEEDS = 1 << 31  # some endpoints take no larger ones
 
@@ -38,7 +44,7 @@ class OpenAIAgent:
     version = "1"
     Options = OpenAIOptions
 
-    connection: Connection
+    connection: EndpointConnection
     options: OpenAIOptions | None = None
     seed: int | None = None
     _endpoint: Endpoint | None = attrs.field(default=None, repr=False, eq=False, alias="endpoint")
@@ -46,7 +52,7 @@ class OpenAIAgent:
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> OpenAIAgent:
         """Return the agent for this environment; it still lacks a model (see `configured`)."""
-        return cls(connection=Connection.from_environ(environ))
+        return cls(connection=EndpointConnection.from_environ(environ))
 
     @property
     def model(self) -> str | None:
@@ -63,7 +69,7 @@ class OpenAIAgent:
         connection = attrs.evolve(self.connection, base_url=options.base_url or self.connection.base_url)
         connection.check_url()
         options = attrs.evolve(options, base_url=connection.base_url)
-        endpoint = Endpoint(connection, options)
+        endpoint = Endpoint(connection, options.of_endpoint)
         return OpenAIAgent(connection=connection, options=options, endpoint=endpoint).start_episode(0)
 
     def start_episode(self, seed: int) -> OpenAIAgent:
@@ -82,46 +88,23 @@ class OpenAIAgent:
             raise AgentError("Agent 'openai' needs a model: --agent openai:gpt-4o-mini")
         if observation.ticket is None:
             raise AgentError(f"Agent 'openai:{self.model}' was asked to act, but no ticket is open")
-        messages, schema = first_messages(observation, observation.ticket), answer_schema(observation)
-        usage, problem = Usage(), ""
+        form = AnswerForm(name="triage", noun="action", schema=answer_schema(observation))
         try:
-            for _ in ("the answer", "the repair turn"):
-                completion = await self._endpoint.complete(messages, schema, self.seed)
-                usage += completion.usage
-                try:
-                    return AgentReply(action=_action(completion, observation), usage=usage)
-                except UnusableAnswerError as found:
-                    # Faults are shortened, and half a key is one that nobody would recognise and black out.
-                    repeats_key = self.connection.without_key(completion.text) != completion.text
-                    error = UnusableAnswerError(("it repeats the key",)) if repeats_key else found
-                    said = self.connection.without_key(completion.text or completion.refusal or "")
-                    beginning = f"it begins: {shortened(said)}" if said.strip() else "it has no text"
-                    problem = f"the answer is no action, even after a repair turn: {error}; {beginning}"
-                    messages = repair_messages(messages, said, error.faults)
+            answer = await self._endpoint.ask(
+                first_messages(observation, observation.ticket),
+                form,
+                lambda text: read_action(text, observation),
+                seed=self.seed,
+                repair=repair_text(),
+            )
         except EndpointError as error:
-            problem = str(error)
+            failure = error
+        else:
+            return AgentReply(action=answer.value, usage=answer.usage)
         where = f"agent 'openai:{self.model}' failed at ticket {observation.ticket.ticket_id!r}"
-        raise AgentError(f"{where}: {self.connection.without_key(problem)}", usage=usage)
+        raise AgentError(f"{where}: {failure}", usage=failure.usage)
 
     async def aclose(self) -> None:
         """Close the connections that all episodes share."""
         if self._endpoint is not None:
             await self._endpoint.aclose()
-
-
-def _action(completion: Completion, observation: SupportQueueObservation) -> SupportQueueAction:
-    """Return the action that the completion is.
-
-    Raises:
-        UnusableAnswerError: it is none, and asking again may help.
-        EndpointError: it is none, and asking again with the same ticket cannot help.
-    """
-    if completion.finish_reason == "content_filter":
-        raise EndpointError("the endpoint's content filter withheld the answer")
-    if completion.refusal:
-        raise UnusableAnswerError(("it is a refusal to answer",))
-    if completion.finish_reason == "length":
-        raise UnusableAnswerError(("it was cut off at the limit of output tokens (max_output_tokens)",))
-    if not completion.text.strip():
-        raise UnusableAnswerError(("it is empty",))
-    return read_action(completion.text, observation)

@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
-from supportbench import DecodeError, SupportQueueAction, SupportQueueObservation, structure
+from supportbench import DecodeError, SupportQueueAction, SupportQueueObservation, UnusableAnswerError, structure
 
 _DECODER: Final = json.JSONDecoder()
 _MOST_FAULTS: Final = 10
 _MOST_BEGINNINGS: Final = 1000
-
-
-class UnusableAnswerError(Exception):
-    """The answer is no action; `faults` says why, in words that the model is shown."""
-
-    def __init__(self, faults: Iterable[str]) -> None:
-        self.faults = tuple(faults)
-        super().__init__("; ".join(self.faults))
 
 
 def read_action(text: str, observation: SupportQueueObservation) -> SupportQueueAction:

@@ -15,11 +15,9 @@ from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
 from string import Template
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
-from supportbench import SupportQueueObservation, Ticket, fingerprint, unstructure
-
-Messages: TypeAlias = tuple[dict[str, str], ...]
+from supportbench import Messages, SupportQueueObservation, Ticket, fingerprint, unstructure
 
 _TEXTS: Final = ("system", "ticket", "repair")
 
@@ -41,14 +39,9 @@ def first_messages(observation: SupportQueueObservation, ticket: Ticket) -> Mess
     )
 
 
-def repair_messages(messages: Messages, answer: str, faults: Iterable[str]) -> Messages:
-    """Return the messages with the model's unusable answer behind them, and what is wrong with it."""
-    listed = "\n".join(f"- {fault}" for fault in faults)
-    return (
-        *messages,
-        {"role": "assistant", "content": answer or "(an empty answer)"},  # some endpoints refuse an empty message
-        {"role": "user", "content": _text("repair").substitute(faults=listed)},
-    )
+def repair_text() -> str:
+    """Return what the model is told of an answer that cannot be used, with `$faults` for what is wrong with it."""
+    return _text("repair").template
 
 
 def answer_schema(observation: SupportQueueObservation) -> dict[str, Any]:

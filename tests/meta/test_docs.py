@@ -26,7 +26,7 @@ from supportbench.evaluation.run import RunManifest, TaskManifest
 from supportbench.rubrics import bind
 from supportbench.settings import ServerSettings, Settings, variable_of
 from supportbench.task_files import _TicketLine
-from supportbench_agents.openai_parameters import OpenAIOptions
+from supportbench_agents.openai_options import OpenAIOptions
 from tests.meta.snippets import DOCS, README, ROOT
 
 

@@ -23,13 +23,14 @@ from supportbench import (
     SupportQueueEnvironment,
     SupportQueueObservation,
     Ticket,
+    UnusableAnswerError,
     Usage,
     load_registry,
     structure,
 )
 from supportbench.evaluation.agents import choose_agent
 from supportbench_agents.openai_agent import OpenAIAgent
-from supportbench_agents.openai_answer import UnusableAnswerError, read_action
+from supportbench_agents.openai_answer import read_action
 from supportbench_agents.openai_prompt import answer_schema, first_messages, marker_of, prompt_fingerprint
 from tests.stubs.openai_endpoint import OpenAIStub, Reply, Request, Step, completion, failure, refusing
 
@@ -293,7 +294,7 @@ async def test_a_refused_schema_falls_back_and_is_remembered(caplog: pytest.LogC
             await agent.start_episode(seed).act(OBSERVATION)
         await agent.aclose()
     assert formats(stub) == ["json_schema", "json_object", "json_object", "json_object"]
-    (warning,) = [record.getMessage() for record in caplog.records if record.name == "supportbench_agents.openai"]
+    (warning,) = [record.getMessage() for record in caplog.records if record.name == "supportbench.endpoint"]
     assert warning == f"stub at {stub.url} takes no json_schema"
 
 

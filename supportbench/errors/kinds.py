@@ -1,45 +1,17 @@
-"""Every error that supportbench raises on purpose, and the boundary around plugin code.
-
-SupportbenchError
-├── SettingsError            a setting or environment variable has an impossible value
-├── DecodeError              bytes or objects from outside do not have the promised shape
-├── UnknownNameError         nothing is registered or offered under that name
-├── RubricError              a rubric does not fit together
-├── OptionsError             a component, check or agent takes no options, or not these
-├── EpisodeError             the environment refuses a call; its state is as it was before
-│   ├── ResetError           reset: unknown or contradicting task, split, index, key
-│   ├── ActionError          step: the task's taxonomy does not allow a value
-│   ├── EpisodeNotOpenError  step: before reset, or after the episode is done
-│   └── EpisodeBusyError     step or reset: another call of this episode is under way
-├── RunError                 an evaluation cannot start, or cannot be written
-├── StoreError               the sessions' store cannot be reached, or holds something else than sessions
-├── ClientError              a client did not get from a server what it asked for
-│   ├── ServerConnectionError   there is no connection to the server, or no more
-│   ├── ServerTimeoutError      the server did not answer in time; the connection is still there
-│   ├── UnexpectedAnswerError   what answers is no supportbench server, or none that this client understands
-│   ├── ContainerError          docker could not start or stop a server's container
-│   └── ServerError             the server refused a request; its `code` says why
-│       ├── RefusedMessageError    VALIDATION_ERROR, INVALID_JSON, UNKNOWN_TYPE: send something else
-│       ├── ExecutionError         EXECUTION_ERROR: not as the episode stands, or a grader is at fault
-│       ├── CapacityReachedError   CAPACITY_REACHED: try again later
-│       └── SessionError           SESSION_ERROR, FACTORY_ERROR: there is no such session; connect anew
-└── PluginError              somebody's plugin is at fault; the message says whose
-    ├── PluginLoadError      one or more plugins did not load
-    └── PluginCallError      a plugin raised while it was at work
-        ├── ProviderError    a task provider
-        ├── GradingError     a grading component or safety check
-        ├── AgentError       an agent
-        └── HookError        a hook
-"""
+"""The error classes; the tree of them is drawn in the package."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
-from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 import attrs
+
+from supportbench.errors.texts import text_of
+
+EndpointFailure = Literal["no key", "unreachable", "timed out", "failed", "withheld", "refused", "unusable"]
+"""Why an endpoint gave no answer: `failed` is an error of its own, `withheld` its content filter's doing, `refused` the
+model's, and `unusable` an answer that is not what was asked for, even after a repair turn."""
 
 
 class SupportbenchError(Exception):
@@ -173,6 +145,30 @@ class SessionError(ServerError):
     """The server has no such session, or could not make one; a new connection begins a new one."""
 
 
+class EndpointError(SupportbenchError):
+    """A language model's endpoint gave no answer that can be used; the message says why, without the key.
+
+    `reason` is the kind of failure. `usage` is what the answers took that could not be used (a `Usage`), None without.
+    The message may repeat what the endpoint said, and an endpoint may repeat what it was asked.
+    """
+
+    def __init__(self, message: str, *, reason: EndpointFailure = "failed", usage: Any = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.usage = usage
+
+
+class UnusableAnswerError(SupportbenchError):
+    """A language model's answer is not what was asked for; `faults` says why, in words that the model is shown."""
+
+    def __init__(self, faults: Iterable[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("; ".join(self.faults))
+
+    def __reduce__(self) -> tuple[type[UnusableAnswerError], tuple[tuple[str, ...]]]:
+        return type(self), (self.faults,)
+
+
 class PluginError(SupportbenchError):
     """Somebody's plugin is at fault; the message says whose."""
 
@@ -236,6 +232,19 @@ class GradingError(PluginCallError):
     """A grading component or safety check raised, or answered with something that is no score or finding."""
 
 
+class UnscoredError(GradingError):
+    """A grader that asks somebody else, a language model say, got no answer that it can use: the ticket has no score.
+
+    It is counted apart from other faults and never as a score of 0. `usage` is what the attempt used up (a `Usage`),
+    where the grader knows it. The message reaches agents: it says what kind of failure it was, and `__cause__` the
+    rest.
+    """
+
+    def __init__(self, message: str, *, usage: Any = None) -> None:
+        super().__init__(message)
+        self.usage = usage
+
+
 class AgentError(PluginCallError):
     """An agent raised, or answered with something that is no action. Agents see no answer key: the text is shown.
 
@@ -251,50 +260,3 @@ class AgentError(PluginCallError):
 
 class HookError(PluginCallError):
     """A hook raised, or gave something that it may not give."""
-
-
-class boundary:  # noqa: N801 - reads as the statement that it is: `with boundary(GradingError, …):`
-    """Turn whatever plugin code raises into a typed error that names the plugin and what it was doing.
-
-    `with boundary(GradingError, "component 'fuzzy' of plugin 'acme'", "ticket 'A-1'"): …`. An error of that very type
-    passes as it is, so that a plugin can raise one with words of its own; so do Ctrl-C and the cancellation of the task
-    that runs the plugin. Everything else that a plugin raises, `sys.exit` among it, is an error like any other.
-    """
-
-    __slots__ = ("_error", "_subject", "_who")
-
-    def __init__(self, error: type[PluginCallError], who: str, subject: str = "") -> None:
-        self._error = error
-        self._who = who
-        self._subject = subject
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if exc is None or isinstance(exc, self._error) or not _is_a_fault(exc):
-            return
-        what = f"{type(exc).__name__}: {text_of(exc)}" if self._error.text_is_public else type(exc).__name__
-        at = f" at {self._subject}" if self._subject else ""
-        raise self._error(f"{self._who} failed{at}: {what}") from exc
-
-
-def _is_a_fault(exc: BaseException) -> bool:
-    if isinstance(exc, asyncio.CancelledError):
-        try:
-            task = asyncio.current_task()
-        except RuntimeError:  # no event loop: nothing here could have been cancelled by mistake
-            return False
-        return task is not None and not task.cancelling()
-    return not isinstance(exc, KeyboardInterrupt | GeneratorExit)
-
-
-def text_of(exc: BaseException) -> str:
-    """Return the exception's text as text that can be written anywhere, whatever its class does when it is asked."""
-    try:
-        text = str(exc)
-    except Exception:  # a plugin's exception may fail at even this
-        return "(it cannot be printed)"
-    return text.encode("utf-8", "backslashreplace").decode()

@@ -9,34 +9,45 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from supportbench.errors import EndpointError
+
 DEFAULT_BASE_URL: Final = "https://api.openai.com/v1"
-_KEY_VARIABLES: Final = ("API_KEY", "HF_TOKEN", "OPENAI_API_KEY")
-_URL_VARIABLES: Final = ("API_BASE_URL", "OPENAI_BASE_URL")
-
-
-class EndpointError(Exception):
-    """The endpoint gave no answer of the model; the message says why, without the key."""
 
 
 @attrs.frozen(kw_only=True)
-class Connection:
+class EndpointVariables:
+    """The environment variables that say where an endpoint is and what opens it; of each the first that is set."""
+
+    base_url: tuple[str, ...] = ("API_BASE_URL", "OPENAI_BASE_URL")
+    key: tuple[str, ...] = ("API_KEY", "HF_TOKEN", "OPENAI_API_KEY")
+
+
+AGENTS_VARIABLES: Final = EndpointVariables()
+
+
+@attrs.frozen(kw_only=True)
+class EndpointConnection:
     """Where the endpoint is and what opens it. The key is in no repr."""
 
     base_url: str = DEFAULT_BASE_URL
     key: str | None = attrs.field(default=None, repr=False)
     key_variable: str | None = None
+    variables: EndpointVariables = attrs.field(default=AGENTS_VARIABLES, repr=False)
 
     @classmethod
-    def from_environ(cls, environ: Mapping[str, str]) -> Connection:
-        """Return what these variables say: `API_BASE_URL` or `OPENAI_BASE_URL`, `API_KEY`, `HF_TOKEN` or
-        `OPENAI_API_KEY`; of each the first that is set.
+    def from_environ(
+        cls, environ: Mapping[str, str], variables: EndpointVariables = AGENTS_VARIABLES
+    ) -> EndpointConnection:
+        """Return what these variables say; unless told otherwise `API_BASE_URL` or `OPENAI_BASE_URL`, and `API_KEY`,
+        `HF_TOKEN` or `OPENAI_API_KEY`.
         """
-        base_url = next(filter(None, (environ.get(name, "").strip() for name in _URL_VARIABLES)), DEFAULT_BASE_URL)
-        for name in _KEY_VARIABLES:
+        given = filter(None, (environ.get(name, "").strip() for name in variables.base_url))
+        connection = cls(base_url=next(given, DEFAULT_BASE_URL), variables=variables)
+        for name in variables.key:
             key = environ.get(name, "").strip()
             if key:
-                return cls(base_url=base_url, key=key, key_variable=name)
-        return cls(base_url=base_url)
+                return attrs.evolve(connection, key=key, key_variable=name)
+        return connection
 
     def check_url(self) -> None:
         """Raise `ValueError` unless the base URL is one that a request can be sent to and that holds no secret."""
@@ -45,10 +56,11 @@ class Connection:
             usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
         except ValueError:
             usable = False
+        told = f"the base URL (base_url, {self.variables.base_url[0]})"
         if not usable:
-            raise ValueError("the base URL (base_url, API_BASE_URL) must look like https://host/v1")
+            raise ValueError(f"{told} must look like https://host/v1")
         if parts.username or parts.password or parts.query:
-            raise ValueError("the base URL (base_url, API_BASE_URL) must hold no credentials; they belong in API_KEY")
+            raise ValueError(f"{told} must hold no credentials; they belong in {self.variables.key[0]}")
 
     def usable_key(self) -> str:
         """Return the key to send, a placeholder where an endpoint on this machine needs none.
@@ -59,18 +71,24 @@ class Connection:
         if self.key is None:
             if self._is_local:
                 return "none"
+            *others, last = self.variables.key
+            told = f"{', '.join(others)} or {last}" if others else last
             raise EndpointError(
-                f"there is no key for {self.base_url}: set API_KEY, HF_TOKEN or OPENAI_API_KEY; "
-                "any value will do where the endpoint asks for none"
+                f"there is no key for {self.base_url}: set {told}; any value will do where the endpoint asks for none",
+                reason="no key",
             )
         if not (self.key.isascii() and self.key.isprintable() and " " not in self.key):
-            raise EndpointError(f"the key in {self.key_variable} has blanks or other characters that no key has")
+            raise EndpointError(
+                f"the key in {self.key_variable} has blanks or other characters that no key has", reason="no key"
+            )
         return self.key
 
     @property
     def key_origin(self) -> str:
         """Where the key comes from, for messages."""
-        return f"the key in {self.key_variable}" if self.key else "a request without a key; set API_KEY"
+        return (
+            f"the key in {self.key_variable}" if self.key else f"a request without a key; set {self.variables.key[0]}"
+        )
 
     def without_key(self, text: str) -> str:
         """Return the text with the key, which some endpoints repeat in their errors, blacked out."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 
 import attrs
 from attrs.validators import ge, gt, min_len
 
-from supportbench_agents.openai_prompt import Messages
+Messages: TypeAlias = tuple[dict[str, str], ...]
 
 StructuredOutput = Literal["auto", "json_schema", "json_object", "none"]
 _FORMATS: Final[Mapping[StructuredOutput, tuple[str, ...]]] = {
@@ -42,21 +42,31 @@ _REFUSAL: Final = re.compile(
 
 
 @attrs.frozen(kw_only=True)
-class OpenAIOptions:
+class EndpointOptions:
     """The model and how it is asked; only the model has to be given."""
 
     model: str = attrs.field(validator=min_len(1))
     temperature: float = attrs.field(default=0.0, validator=ge(0))
-    seed: int | None = 0
-    base_url: str | None = None
     timeout_s: float = attrs.field(default=60.0, validator=gt(0))
     max_retries: int = attrs.field(default=4, validator=ge(0))
     max_output_tokens: int = attrs.field(default=1000, validator=ge(1))
     structured_output: StructuredOutput = "auto"
 
 
+@attrs.frozen(kw_only=True)
+class AnswerForm:
+    """The form that an answer must have: a JSON object of this schema, which endpoints know under `name`.
+
+    `noun` is what the answer is called in errors. The schema keeps within what strict structured output knows.
+    """
+
+    name: str
+    noun: str
+    schema: Mapping[str, Any]
+
+
 def request_for(
-    options: OpenAIOptions, messages: Messages, schema: Mapping[str, Any], seed: int | None, refused: frozenset[str]
+    options: EndpointOptions, messages: Messages, form: AnswerForm, seed: int | None, refused: frozenset[str]
 ) -> dict[str, Any]:
     """Return the arguments of the request, with what the endpoint takes of what the options want."""
     request: dict[str, Any] = {"model": options.model, "messages": list(messages)}
@@ -72,12 +82,12 @@ def request_for(
         if kind not in refused:
             request["response_format"] = {"type": kind}
             if kind == "json_schema":
-                request["response_format"][kind] = {"name": "triage", "strict": True, "schema": schema}
+                request["response_format"][kind] = {"name": form.name, "strict": True, "schema": form.schema}
             break
     return request
 
 
-def refused_by(error: Any, request: Mapping[str, Any], options: OpenAIOptions) -> frozenset[str]:
+def refused_by(error: Any, request: Mapping[str, Any], options: EndpointOptions) -> frozenset[str]:
     """Return what of the request the endpoint says it does not take, empty where the error is about something else.
 
     Where it speaks of the response format, the one in the request is refused (`json_schema`, say), unless the options

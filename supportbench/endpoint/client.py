@@ -9,18 +9,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterable
+from string import Template
+from typing import Any, Final, Generic, TypeVar
 
 import attrs
 
-from supportbench import Usage
-from supportbench_agents.openai_answer import shortened
-from supportbench_agents.openai_connection import Connection, EndpointError
-from supportbench_agents.openai_parameters import OpenAIOptions, refused_by, request_for, said_in
-from supportbench_agents.openai_prompt import Messages
+from supportbench.endpoint.connection import EndpointConnection
+from supportbench.endpoint.parameters import AnswerForm, EndpointOptions, Messages, refused_by, request_for, said_in
+from supportbench.errors import EndpointError, EndpointFailure, UnusableAnswerError
+from supportbench.models import Usage
+from supportbench.wording import shortened
 
-logger: Final = logging.getLogger("supportbench_agents.openai")
+T = TypeVar("T")
+
+logger: Final = logging.getLogger("supportbench.endpoint")
 _LONGEST_WAIT_S: Final = 60.0
 _MOST_TOKENS: Final = 1 << 40
 
@@ -35,17 +38,60 @@ class Completion:
     usage: Usage
 
 
-class Endpoint:
-    """One endpoint with one model, shared by all episodes of a run; its client is made when it is first needed."""
+@attrs.frozen(kw_only=True)
+class EndpointAnswer(Generic[T]):
+    """What was read from a model's answer, and the usage of all turns that it took."""
 
-    def __init__(self, connection: Connection, options: OpenAIOptions) -> None:
+    value: T
+    usage: Usage
+
+
+class Endpoint:
+    """One endpoint with one model, shared by all who ask it; its client is made when it is first needed.
+
+    It belongs to one event loop at a time: `aclose` before another one uses it.
+    """
+
+    def __init__(self, connection: EndpointConnection, options: EndpointOptions) -> None:
         self.connection = connection
         self._options = options
         self._refused: frozenset[str] = frozenset()
         self._client: Any = None
         self._making = threading.Lock()
 
-    async def complete(self, messages: Messages, schema: Mapping[str, Any], seed: int | None) -> Completion:
+    async def ask(
+        self, messages: Messages, form: AnswerForm, read: Callable[[str], T], *, seed: int | None, repair: str
+    ) -> EndpointAnswer[T]:
+        """Return what `read` makes of the model's answer to the messages.
+
+        An answer that `read` refuses (`UnusableAnswerError`) is sent back once with its faults; `repair` is the text
+        that does so, in which `$faults` stands for them. There is no second repair.
+
+        Raises:
+            EndpointError: no answer, or none that can be used; its `usage` is what was used until then.
+        """
+        usage, failure = Usage(), EndpointError("")
+        for _ in ("the answer", "the repair turn"):
+            try:
+                completion = await self.complete(messages, form, seed)
+                usage += completion.usage
+                return EndpointAnswer(value=read(_answer_in(completion)), usage=usage)
+            except UnusableAnswerError as found:
+                # Faults are shortened, and half a key is one that nobody would recognise and black out.
+                repeats_key = self.connection.without_key(completion.text) != completion.text
+                unusable = UnusableAnswerError(("it repeats the key",)) if repeats_key else found
+                said = self.connection.without_key(completion.text or completion.refusal or "")
+            except EndpointError as error:
+                failure = EndpointError(self.connection.without_key(str(error)), reason=error.reason, usage=usage)
+                break
+            beginning = f"it begins: {shortened(said)}" if said.strip() else "it has no text"
+            text = f"the answer is no {form.noun}, even after a repair turn: {unusable}; {beginning}"
+            reason: EndpointFailure = "refused" if completion.refusal else "unusable"
+            failure = EndpointError(self.connection.without_key(text), reason=reason, usage=usage)
+            messages = _repair_messages(messages, said, repair, unusable.faults)
+        raise failure
+
+    async def complete(self, messages: Messages, form: AnswerForm, seed: int | None) -> Completion:
         """Return the model's answer to the messages.
 
         A parameter that the endpoint says it does not take is left out, and from then on never sent; what was left out
@@ -59,9 +105,9 @@ class Endpoint:
         from openai import APIStatusError, OpenAIError
 
         refused = self._refused
-        problem: str | None = None
+        problem: EndpointError | None = None
         while problem is None:
-            request = request_for(self._options, messages, schema, seed, refused)
+            request = request_for(self._options, messages, form, seed, refused)
             try:
                 async with asyncio.timeout(self._longest_s):
                     answered = await client.chat.completions.create(**request)
@@ -73,12 +119,13 @@ class Endpoint:
             except (OpenAIError, ValueError) as error:
                 problem = self._describe(error)
             except TimeoutError:
-                problem = f"no whole answer from {self.connection.base_url} within {self._longest_s:g} s"
+                text = f"no whole answer from {self.connection.base_url} within {self._longest_s:g} s"
+                problem = EndpointError(text, reason="timed out")
             else:
                 self._remember(refused)
                 return self._completion(answered)
         # Raised out here, so that no exception that holds the request, and with it the key, hangs on to it.
-        raise EndpointError(problem)
+        raise problem
 
     @property
     def _longest_s(self) -> float:
@@ -116,14 +163,17 @@ class Endpoint:
             logger.warning("%s at %s takes no %s", self._options.model, self.connection.base_url, name)
         self._refused |= refused
 
-    def _describe(self, error: Exception) -> str:
+    def _describe(self, error: Exception) -> EndpointError:
         from openai import APIConnectionError, APIStatusError, APITimeoutError
 
         url, tries = self.connection.base_url, self._options.max_retries + 1
         attempts = "1 attempt" if tries == 1 else f"{tries} attempts"
+        reason: EndpointFailure = "failed"
         if isinstance(error, APITimeoutError):
+            reason = "timed out"
             text = f"no answer from {url} within {self._options.timeout_s:g} s, in {attempts}"
         elif isinstance(error, APIConnectionError):
+            reason = "unreachable"
             text = f"cannot reach {url}, in {attempts}: {error.__cause__ or error}"
         elif isinstance(error, APIStatusError):
             text = f"{url} answered {error.status_code}"
@@ -134,7 +184,7 @@ class Endpoint:
             text += f": {said_in(error) or 'no more than that'}"
         else:
             text = f"{url} answered with something that is no chat completion: {type(error).__name__}"
-        return shortened(self.connection.without_key(text), 400)
+        return EndpointError(shortened(self.connection.without_key(text), 400), reason=reason)
 
     def _completion(self, answered: Any) -> Completion:
         choices = getattr(answered, "choices", None)
@@ -155,6 +205,34 @@ class Endpoint:
                 calls=1,
             ),
         )
+
+
+def _answer_in(completion: Completion) -> str:
+    """Return the text of an answer that is whole.
+
+    Raises:
+        UnusableAnswerError: it is not, and asking again may help.
+        EndpointError: it is not, and asking the same again cannot help.
+    """
+    if completion.finish_reason == "content_filter":
+        raise EndpointError("the endpoint's content filter withheld the answer", reason="withheld")
+    if completion.refusal:
+        raise UnusableAnswerError(("it is a refusal to answer",))
+    if completion.finish_reason == "length":
+        raise UnusableAnswerError(("it was cut off at the limit of output tokens (max_output_tokens)",))
+    if not completion.text.strip():
+        raise UnusableAnswerError(("it is empty",))
+    return completion.text
+
+
+def _repair_messages(messages: Messages, answer: str, repair: str, faults: Iterable[str]) -> Messages:
+    """Return the messages with the model's unusable answer behind them, and what is wrong with it."""
+    listed = "\n".join(f"- {fault}" for fault in faults)
+    return (
+        *messages,
+        {"role": "assistant", "content": answer or "(an empty answer)"},  # some endpoints refuse an empty message
+        {"role": "user", "content": Template(repair).substitute(faults=listed)},
+    )
 
 
 def _count(value: object) -> int:
