@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import redirect_stdout
+from contextlib import aclosing, redirect_stdout
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,9 +17,10 @@ from supportbench import codec
 from supportbench.choosing import DEFAULT_SPLIT, TaskChooser
 from supportbench.cli import Program
 from supportbench.cli.options import block_option, existing_file, json_option, rubric_option
-from supportbench.cli.recordings import grade_again
-from supportbench.errors import ActionError, DecodeError, RunError
+from supportbench.cli.recordings import CONCURRENCY, grade_again, say_unscored
+from supportbench.errors import ActionError, DecodeError, GradingError, RunError
 from supportbench.evaluation.episode import without_details
+from supportbench.evaluation.ordering import in_order
 from supportbench.graders import Graders
 from supportbench.grading import check_taxonomy
 from supportbench.models import Case, Grade, Submission, SupportQueueAction, Task, fields
@@ -51,6 +52,13 @@ class LoggedAction(SupportQueueAction):
 @click.option("--provider", metavar="NAME", help="The provider of that task, where several have one of its name.")
 @click.option("--tickets", type=existing_file, help="A file of tickets with answer keys, instead of a task.")
 @rubric_option
+@click.option(
+    "--concurrency",
+    type=click.IntRange(min=1),
+    default=CONCURRENCY,
+    show_default=True,
+    help="Tickets under way at once, where a grader waits for somebody.",
+)
 @json_option
 @block_option
 @click.pass_obj
@@ -64,16 +72,20 @@ def command(
     provider: str | None,
     tickets: Path | None,
     rubric: str | None,
+    concurrency: int,
     as_json: bool,
     block: tuple[str, ...],
 ) -> None:
     """Grade logged actions: one grade a line with --json, else a table.
 
-    Every line of the actions file is checked before the first is graded.
+    Every line of the actions file is checked before the first is graded. Exits 1 when the grading of any fails: that
+    one is unscored.
 
     With RECORDING instead of --actions (a folder that a server recorded its episodes in, one of its files, or a run's
-    folder), the recorded actions are graded again, and their rewards compared. Exits 0 when all are as recorded,
-    1 when any differs; with --rubric they may, and it exits 0. For episodes with tickets of your own, give --tickets.
+    folder), the recorded actions are graded again, to see whether their rewards still are what they were. Exits 0 when
+    all are as recorded, 1 when any differs or is unscored, since its grading failed; with --rubric they may differ. For
+    episodes with tickets of your own, give --tickets. What another rubric changes, and a run's folder with the new
+    grades, is shown by supportbench regrade.
     """
     if (recording is None) == (actions is None):
         raise click.UsageError("Give either --actions FILE or a RECORDING.")
@@ -87,15 +99,17 @@ def command(
     graders = Graders(registry, None if rubric is None else resolve_rubric(registry, rubric))
     if recording is not None:
         registry = registry if source is None else registry.with_provider(source)
-        differing = asyncio.run(grade_again(registry, graders, recording, as_json=as_json))
-        if differing and rubric is None:
+        differing, unscored = asyncio.run(
+            grade_again(registry, graders, recording, concurrency=concurrency, as_json=as_json)
+        )
+        if unscored or (differing and rubric is None):
             sys.exit(1)
     elif actions is not None:
         if source is not None:
             tasks = [source.task(DEFAULT_SPLIT, index) for index in range(source.num_tasks(DEFAULT_SPLIT))]
         else:
             tasks = [TaskChooser(registry, program.settings.provider).find(str(task_id), provider).task]
-        _grade_answers(registry, graders, _answers(actions, tasks), tasks, as_json=as_json)
+        _grade_answers(registry, graders, _answers(actions, tasks), tasks, concurrency=concurrency, as_json=as_json)
 
 
 @attrs.frozen
@@ -139,15 +153,23 @@ def _answers(actions: BinaryIO, tasks: Iterable[Task]) -> list[_Answer]:
 
 
 def _grade_answers(
-    registry: Registry, graders: Graders, answers: list[_Answer], tasks: Iterable[Task], *, as_json: bool
+    registry: Registry,
+    graders: Graders,
+    answers: list[_Answer],
+    tasks: Iterable[Task],
+    *,
+    concurrency: int,
+    as_json: bool,
 ) -> None:
-    asyncio.run(_grade_all(registry, graders, answers, as_json=as_json))
+    unscored = asyncio.run(_grade_all(registry, graders, answers, concurrency=concurrency, as_json=as_json))
     answered = {answer.case.ticket.ticket_id for answer in answers}
     missing = [case.ticket.ticket_id for task in tasks for case in task.cases if case.ticket.ticket_id not in answered]
     if missing:
         shown = ", ".join(missing[:10]) + (" …" if len(missing) > 10 else "")
         noun = "ticket has" if len(missing) == 1 else "tickets have"
         click.echo(f"{len(missing)} {noun} no action: {shown}", err=True)
+    if unscored:
+        sys.exit(1)
 
 
 def _submissions(answers: Iterable[_Answer]) -> Iterator[Submission]:
@@ -161,20 +183,39 @@ def _submissions(answers: Iterable[_Answer]) -> Iterator[Submission]:
         yield Submission(task=answer.task, case=answer.case, action=answer.action, previous=previous)
 
 
-async def _grade_all(registry: Registry, graders: Graders, answers: Iterable[_Answer], *, as_json: bool) -> None:
-    for answer in answers:
-        graders.for_task(answer.task)  # refuses a rubric that cannot be bound before anything is graded
+async def _grade_all(
+    registry: Registry, graders: Graders, answers: Iterable[_Answer], *, concurrency: int, as_json: bool
+) -> int:
+    """Print the grades; return how many answers are unscored, since their grading failed."""
+    # Refuses a rubric that cannot be bound before anything is graded. A grader that never waits gains nothing by
+    # tasks, which cost half as much as it does.
+    waits = {graders.for_task(answer.task).suspends for answer in answers}
+    data = sys.stdout
+    grades: list[Grade] = []
+    unscored: list[str] = []
+
+    async def grade(submission: Submission) -> Grade | None:
+        try:
+            return without_details(await graders.for_task(submission.task).grade(submission))
+        except GradingError as error:
+            unscored.append(str(error))
+            return None
+
     async with closing((*registry.offers(), *graders.offers())), watch(registry):
-        if as_json:
-            for submission in _submissions(answers):
-                click.echo(codec.encode(await _graded(graders, submission)))
-        else:
-            _print_table([await _graded(graders, submission) for submission in _submissions(answers)])
-
-
-async def _graded(graders: Graders, submission: Submission) -> Grade:
-    with redirect_stdout(sys.stderr):  # what a grader prints is no data of ours
-        return without_details(await graders.for_task(submission.task).grade(submission))
+        with redirect_stdout(sys.stderr):  # what a grader prints is no data of ours
+            graded = in_order(grade, _submissions(answers), concurrency=concurrency if True in waits else 1)
+            async with aclosing(graded):
+                async for one in graded:
+                    if one is None:
+                        continue
+                    if as_json:
+                        click.echo(codec.encode(one), file=data)
+                    else:
+                        grades.append(one)
+    if grades:
+        _print_table(grades)
+    say_unscored(unscored)
+    return len(unscored)
 
 
 def _print_table(grades: list[Grade]) -> None:

@@ -1,11 +1,11 @@
-"""Recorded episodes on the command line: graded again, and what became of their rewards."""
+"""Recorded episodes on the command line: checked, graded again, and what became of their rewards."""
 
 from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager, contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Final
 
@@ -13,8 +13,9 @@ import attrs
 import click
 
 from supportbench import codec
+from supportbench.cli.printing import printable
 from supportbench.errors import RunError
-from supportbench.evaluation.regrading import RegradedStep, Regrader
+from supportbench.evaluation.regrading import RegradedEpisode, RegradedStep, Regrader
 from supportbench.graders import Graders
 from supportbench.models import RubricCard
 from supportbench.offers import closing
@@ -22,27 +23,102 @@ from supportbench.registry import Registry
 from supportbench.server.recording import RecordedLine, read_lines
 from supportbench.watchdog import watch
 
+CONCURRENCY: Final = 8
 _SHORT: Final = len("sha256:") + 12
+_MOST_TOLD: Final = 10
 
 
-@attrs.define
-class _Sums:
-    """What is shown of all actions for one ticket."""
+@attrs.frozen(kw_only=True)
+class CheckedRecording:
+    """A recording whose every line can be graded again: how much there is, and which rubrics graded then and do now.
 
-    actions: int = 0
-    recorded: float = 0.0
-    now: float = 0.0
-    differing: int = 0
+    `now` has by provider, split and index the rubric of each task.
+    """
 
-    def add(self, step: RegradedStep) -> None:
-        self.actions += 1
-        self.recorded += step.recorded_reward
-        self.now += step.grade.reward
-        self.differing += step.differs
+    path: Path
+    episodes: int
+    actions: int
+    ungraded: int
+    rubrics: Mapping[tuple[RubricCard, RubricCard], int]
+    now: Mapping[tuple[str, str, int], RubricCard]
 
 
-async def grade_again(registry: Registry, graders: Graders, recording: Path, *, as_json: bool) -> int:
-    """Grade the graded actions of a recording again and print both rewards; return how many differ.
+def check(regrader: Regrader, recording: Path) -> CheckedRecording:
+    """Read a recording through and return what is in it.
+
+    Raises:
+        RunError: a line is no episode or cannot be graded again, or no action was graded.
+    """
+    episodes = actions = steps = 0
+    rubrics: dict[tuple[RubricCard, RubricCard], int] = {}
+    now: dict[tuple[str, str, int], RubricCard] = {}
+    for line in _lines(recording):
+        episode = line.episode
+        with _at(line):
+            actions += regrader.check(episode)
+            card = regrader.rubric_of(episode)
+        episodes += 1
+        steps += len(episode.steps)
+        rubrics[episode.rubric, card] = rubrics.get((episode.rubric, card), 0) + 1
+        now[episode.provider, episode.split, episode.index] = card
+    if not actions:
+        raise RunError(f"{recording} has no graded actions.")
+    return CheckedRecording(
+        path=recording, episodes=episodes, actions=actions, ungraded=steps - actions, rubrics=rubrics, now=now
+    )
+
+
+@asynccontextmanager
+async def graded_again(
+    registry: Registry, graders: Graders, regrader: Regrader, checked: CheckedRecording, *, concurrency: int
+) -> AsyncGenerator[AsyncGenerator[RegradedEpisode, None], None]:
+    """Within the block, the checked episodes come in their order, graded again, with a bar on standard error.
+
+    What graders print goes to standard error, too.
+    """
+    # A server may still record there: what was checked is graded, and no more.
+    episodes = (line.episode for line in itertools.islice(read_lines(checked.path), checked.episodes))
+    regrading = regrader.regrade_all(episodes, concurrency=concurrency)
+    with redirect_stdout(sys.stderr), _progress(checked.actions) as advance:
+        async with closing((*registry.offers(), *graders.offers())), watch(registry), aclosing(regrading) as regraded:
+            yield _advancing(regraded, advance)
+
+
+async def _advancing(
+    episodes: AsyncGenerator[RegradedEpisode, None], advance: Callable[[int], None]
+) -> AsyncGenerator[RegradedEpisode, None]:
+    async for episode in episodes:
+        yield episode
+        advance(len(episode.graded))
+
+
+def say_ungraded(checked: CheckedRecording, what_becomes: str) -> None:
+    """Say on standard error how many tickets have no grade to compare."""
+    if checked.ungraded:
+        noun = "ticket has" if checked.ungraded == 1 else "tickets have"
+        click.echo(f"{checked.ungraded} {noun} no recorded grade, after an error: {what_becomes}", err=True)
+
+
+def say_unscored(errors: list[str]) -> None:
+    """Say on standard error which tickets could not be graded now, and why."""
+    if errors:
+        noun = "ticket is unscored, since its grading" if len(errors) == 1 else "tickets are unscored, since grading"
+        click.echo(f"{len(errors)} {noun} failed; without a reward now, and in no mean:", err=True)
+    for error in errors[:_MOST_TOLD]:
+        click.echo(f"  {printable(error)}", err=True)
+    if len(errors) > _MOST_TOLD:
+        click.echo(f"  … and {len(errors) - _MOST_TOLD} more", err=True)
+
+
+def told(rubric: RubricCard) -> str:
+    """Return the rubric's name with the beginning of its fingerprint."""
+    return f"{rubric.name!r} ({rubric.fingerprint[:_SHORT]}…)"
+
+
+async def grade_again(
+    registry: Registry, graders: Graders, recording: Path, *, concurrency: int, as_json: bool
+) -> tuple[int, int]:
+    """Grade the graded actions of a recording again and print both rewards; return how many differ and are unscored.
 
     With `as_json` every action is a line; else every ticket is a row of a table, with the means of its actions.
 
@@ -50,47 +126,32 @@ async def grade_again(registry: Registry, graders: Graders, recording: Path, *, 
         RunError: a line is no episode, or cannot be graded again; every line is checked before the first is graded.
     """
     regrader = Regrader(registry, graders)
-    episodes = _check(regrader, recording)
+    checked = check(regrader, recording)
+    say_ungraded(checked, "left out")
+    for (then, now), count in checked.rubrics.items():
+        if then != now:
+            noun = "episode was" if count == 1 else "episodes were"
+            click.echo(f"{count} {noun} recorded with rubric {told(then)}; now {told(now)} grades", err=True)
     total, of_tickets = _Sums(), dict[tuple[str, str, str], _Sums]()
-    async with closing((*registry.offers(), *graders.offers())), watch(registry):
-        # A server may still record there: what was checked is graded, and no more.
-        for line in itertools.islice(read_lines(recording), episodes):
-            with _at(line), redirect_stdout(sys.stderr):  # what a grader prints is no data of ours
-                steps = await regrader.regrade(line.episode)
-            for step in steps:
+    unscored: list[str] = []
+    data = sys.stdout
+    async with graded_again(registry, graders, regrader, checked, concurrency=concurrency) as episodes:
+        async for episode in episodes:
+            unscored.extend(step.error or "" for step in episode.unscored)
+            for step in episode.steps:
                 total.add(step)
                 if as_json:
-                    click.echo(codec.encode(step))
+                    click.echo(codec.encode(step), file=data)
                 else:
-                    ticket = (line.episode.provider, step.task_id, step.grade.ticket_id)
+                    ticket = (episode.then.provider, step.task_id, step.grade.ticket_id)
                     of_tickets.setdefault(ticket, _Sums()).add(step)
-    if not as_json:
+    say_unscored(unscored)
+    if total.actions and not as_json:
         _print_table(of_tickets, total)
-    return total.differing
+    return total.differing, len(unscored)
 
 
-def _check(regrader: Regrader, recording: Path) -> int:
-    """Return how many episodes there are; say on standard error what will not be compared, or not like with like."""
-    episodes = graded = ungraded = 0
-    rubrics: dict[tuple[RubricCard, RubricCard], int] = {}
-    for line in _lines(recording):
-        episodes += 1
-        with _at(line):
-            actions = sum(1 for _ in regrader.actions_of(line.episode))
-            cards = (line.episode.rubric, regrader.rubric_of(line.episode))
-        graded += actions
-        ungraded += len(line.episode.steps) - actions
-        if cards[0] != cards[1]:
-            rubrics[cards] = rubrics.get(cards, 0) + 1
-    if not graded:
-        raise RunError(f"{recording} has no graded actions.")
-    if ungraded:
-        noun = "ticket has" if ungraded == 1 else "tickets have"
-        click.echo(f"{ungraded} {noun} no recorded grade, after an error: left out", err=True)
-    for (then, now), count in rubrics.items():
-        noun = "episode was" if count == 1 else "episodes were"
-        click.echo(f"{count} {noun} recorded with rubric {_told(then)}; now {_told(now)} grades", err=True)
-    return episodes
+# -- reading ------------------------------------------------------------------------------------------------------
 
 
 def _lines(recording: Path) -> Iterator[RecordedLine]:
@@ -111,8 +172,39 @@ def _at(line: RecordedLine) -> Iterator[None]:
         raise RunError(f"{line}: {error}") from error
 
 
-def _told(rubric: RubricCard) -> str:
-    return f"{rubric.name!r} ({rubric.fingerprint[:_SHORT]}…)"
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[int], None]]:
+    """Show a bar on stderr that graded actions advance; nothing where stderr is no terminal."""
+    if not sys.stderr.isatty():
+        yield lambda actions: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from supportbench.cli.tables import stderr
+
+    columns = (TextColumn("grading"), BarColumn(), MofNCompleteColumn(), TextColumn("actions"), TimeRemainingColumn())
+    with Progress(*columns, console=stderr(), transient=True) as bar:
+        task = bar.add_task("grading", total=total)
+        yield lambda actions: bar.update(task, advance=actions)
+
+
+# -- printing -----------------------------------------------------------------------------------------------------
+
+
+@attrs.define
+class _Sums:
+    """What is shown of all actions for one ticket."""
+
+    actions: int = 0
+    recorded: float = 0.0
+    now: float = 0.0
+    differing: int = 0
+
+    def add(self, step: RegradedStep) -> None:
+        self.actions += 1
+        self.recorded += step.recorded_reward
+        self.now += step.grade.reward
+        self.differing += step.differs
 
 
 def _print_table(of_tickets: dict[tuple[str, str, str], _Sums], total: _Sums) -> None:

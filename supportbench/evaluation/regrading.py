@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncGenerator, Iterable, Iterator
 
 import attrs
 
 from supportbench.choosing import TaskChooser
-from supportbench.errors import ActionError, ResetError, RunError
+from supportbench.errors import ActionError, GradingError, ResetError, RunError
 from supportbench.evaluation.environments import REMOTE
 from supportbench.evaluation.episode import without_details
+from supportbench.evaluation.ordering import in_order
 from supportbench.graders import Graders, OpenTask
-from supportbench.grading import check_taxonomy
-from supportbench.models import Episode, Grade, RubricCard, Submission, SupportQueueAction
+from supportbench.grading import Grader, check_taxonomy
+from supportbench.models import Episode, EpisodeStep, Grade, RubricCard, Submission, SupportQueueAction, Task
 from supportbench.registry import Registry
 from supportbench.task_files import PROVIDER
 from supportbench.wording import shown
+
+logger = logging.getLogger("supportbench.evaluation")
 
 
 @attrs.frozen(kw_only=True)
@@ -34,11 +40,39 @@ class RegradedStep:
 
 
 @attrs.frozen(kw_only=True)
-class RecordedAction:
-    """An action as it was graded: the reward that it got, and what its graders were given."""
+class RegradedEpisode:
+    """An episode as it was recorded (`then`), and with the grades that its actions get `now`.
 
-    recorded_reward: float
-    submission: Submission
+    Tickets that had no grade are the same in both. One whose grading fails now is `unscored`: its status is `error` in
+    `now`, with the action that it had.
+    """
+
+    then: Episode
+    now: Episode
+
+    @property
+    def steps(self) -> tuple[RegradedStep, ...]:
+        """The steps that were graded then and are now."""
+        return tuple(
+            RegradedStep(
+                episode_id=self.then.episode_id,
+                task_id=self.then.task_id,
+                recorded_reward=before.grade.reward,
+                grade=after.grade,
+            )
+            for before, after in self.graded
+            if before.grade is not None and after.grade is not None
+        )
+
+    @property
+    def graded(self) -> tuple[tuple[EpisodeStep, EpisodeStep], ...]:
+        """The steps that were graded then: as they were, and as they are now."""
+        return tuple(pair for pair in zip(self.then.steps, self.now.steps, strict=True) if pair[0].status == "graded")
+
+    @property
+    def unscored(self) -> tuple[EpisodeStep, ...]:
+        """The steps that were graded then and could not be now; `error` says why."""
+        return tuple(after for _, after in self.graded if after.grade is None)
 
 
 class Regrader:
@@ -49,48 +83,50 @@ class Regrader:
         self._graders = graders
 
     def rubric_of(self, episode: Episode) -> RubricCard:
-        """Return the rubric that grades the episode now; raises like `actions_of`."""
+        """Return the rubric that grades the episode now; raises like `check`."""
         return self._opened(episode).grader.rubric.card
 
-    def actions_of(self, episode: Episode) -> Iterator[RecordedAction]:
-        """Yield the actions of the episode that were graded.
+    def check(self, episode: Episode) -> int:
+        """Return how many actions of the episode were graded, and can be again.
 
         Raises:
             RunError: its task is not there, or is another one by now, or an action is none that it allows.
             RubricError, UnknownNameError: the rubric that is to grade it cannot be bound.
         """
-        task = self._opened(episode).chosen.task
-        cases = {case.ticket.ticket_id: case for case in task.cases}
-        earlier: tuple[SupportQueueAction, ...] = ()
-        for step in episode.steps:
-            if step.status != "graded":
-                continue
-            case, action = cases.get(step.ticket_id), step.action
-            if case is None or action is None or step.grade is None:
-                missing = "there is no such ticket in the task" if case is None else "its action or grade is missing"
-                raise RunError(f"the step for ticket {shown(step.ticket_id)} cannot have been graded: {missing}.")
-            try:
-                check_taxonomy(action, task.taxonomy)
-            except ActionError as error:
-                raise RunError(f"the step for ticket {shown(step.ticket_id)}: {error}") from error
-            submission = Submission(task=task, case=case, action=action, previous=earlier)
-            yield RecordedAction(recorded_reward=step.grade.reward, submission=submission)
-            earlier = (*earlier, action)
+        return sum(submission is not None for submission in _submissions(episode, self._opened(episode).chosen.task))
 
     async def regrade(self, episode: Episode) -> tuple[RegradedStep, ...]:
-        """Return the graded steps of the episode with the grades that they get now; raises like `actions_of`."""
-        grader = self._opened(episode).grader
-        return tuple(
-            [
-                RegradedStep(
-                    episode_id=episode.episode_id,
-                    task_id=episode.task_id,
-                    recorded_reward=action.recorded_reward,
-                    grade=without_details(await grader.grade(action.submission)),
-                )
-                for action in self.actions_of(episode)
-            ]
+        """Return the steps that were graded and are again, with the grades that they get now; raises like `check`."""
+        return (await self.regrade_episode(episode)).steps
+
+    async def regrade_episode(self, episode: Episode, places: asyncio.Semaphore | None = None) -> RegradedEpisode:
+        """Return the episode with the grades that it gets now; raises like `check`.
+
+        Where grading may wait, the tickets are graded at once, as far as there are `places`.
+        """
+        opened = self._opened(episode)
+        given = zip(episode.steps, _submissions(episode, opened.chosen.task), strict=True)
+        if opened.grader.suspends and places is not None:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(_graded(opened.grader, *pair, places)) for pair in given]
+            steps = [task.result() for task in tasks]
+        else:
+            steps = [await _graded(opened.grader, *pair) for pair in given]
+        return RegradedEpisode(
+            then=episode, now=attrs.evolve(episode, steps=tuple(steps), rubric=opened.grader.rubric.card)
         )
+
+    def regrade_all(self, episodes: Iterable[Episode], *, concurrency: int) -> AsyncGenerator[RegradedEpisode, None]:
+        """Yield the episodes in their order with the grades that they get now; raises like `check`.
+
+        At most `concurrency` episodes are in memory, and as many tickets under way at graders that may wait.
+        """
+        places = asyncio.Semaphore(concurrency)
+
+        async def regrade(episode: Episode) -> RegradedEpisode:
+            return await self.regrade_episode(episode, places)
+
+        return in_order(regrade, episodes, concurrency=concurrency)
 
     def _opened(self, episode: Episode) -> OpenTask:
         if episode.task_fingerprint == REMOTE:
@@ -112,3 +148,39 @@ class Regrader:
                 f"{stands}). Grade it with the tasks that it was played with."
             )
         return opened
+
+
+def _submissions(episode: Episode, task: Task) -> Iterator[Submission | None]:
+    """Yield for each step what its graders were given, None for one that was not graded."""
+    cases = {case.ticket.ticket_id: case for case in task.cases}
+    earlier: tuple[SupportQueueAction, ...] = ()
+    for step in episode.steps:
+        if step.status != "graded":
+            yield None
+        else:
+            case, action = cases.get(step.ticket_id), step.action
+            if case is None or action is None or step.grade is None:
+                missing = "there is no such ticket in the task" if case is None else "its action or grade is missing"
+                raise RunError(f"the step for ticket {shown(step.ticket_id)} cannot have been graded: {missing}.")
+            try:
+                check_taxonomy(action, task.taxonomy)
+            except ActionError as error:
+                raise RunError(f"the step for ticket {shown(step.ticket_id)}: {error}") from error
+            yield Submission(task=task, case=case, action=action, previous=earlier)
+        if step.action is not None:  # of one that was unscored, too: it came before those that were graded after it
+            earlier = (*earlier, step.action)
+
+
+async def _graded(
+    grader: Grader, step: EpisodeStep, submission: Submission | None, places: asyncio.Semaphore | None = None
+) -> EpisodeStep:
+    """Return the step with the grade that it gets now: without one, and with an error, where a grader is at fault."""
+    if submission is None:
+        return step
+    try:
+        async with places or contextlib.nullcontext():
+            grade = await grader.grade(submission)
+    except GradingError as error:
+        logger.info("where it came from:", exc_info=error)
+        return attrs.evolve(step, status="error", grade=None, error=str(error))
+    return attrs.evolve(step, grade=without_details(grade))
