@@ -24,15 +24,6 @@ _CONCURRENCY: Final = "SUPPORTBENCH_JUDGE_CONCURRENCY"
 _PRICE: Final = "SUPPORTBENCH_JUDGE_PRICE"
 _ON: Final = ("on", "true", "1", "yes")
 _OFF: Final = ("off", "false", "0", "no")
-    "on": True,
-    "true": True,
-    "1": True,
-    "yes": True,
-    "off": False,
-    "false": False,
-    "0": False,
-    "no": False,
-}
 
 
 @attrs.frozen(kw_only=True)
