@@ -1,0 +1,172 @@
+"""Playing the audited tasks: the oracle, the oracle without words, dishonest policies, an honest agent."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import attrs
+
+from supportbench.errors import AgentError, UnknownNameError, boundary
+from supportbench.evaluation.agents import ChosenAgent, choose_agent
+from supportbench.evaluation.audit.oracle import honest_answers
+from supportbench.evaluation.audit.subject import Subject, Unit
+from supportbench.evaluation.environments import LocalEnvironments
+from supportbench.evaluation.episode import EpisodePlayer
+from supportbench.graders import OpenTask
+from supportbench.models import Episode, EpisodeStep, Submission, SupportQueueAction, SupportQueueObservation
+from supportbench.registry import Registry
+
+FULL = 1.0 - 1e-9
+
+logger = logging.getLogger("supportbench.evaluation.audit")
+
+
+@attrs.frozen(kw_only=True)
+class Played:
+    """One agent's episodes, by task id."""
+
+    agent: ChosenAgent
+    episodes: Mapping[str, Episode]
+
+    def steps(self, unit: Unit) -> Iterator[EpisodeStep]:
+        """Yield what became of each ticket of the unit, in order."""
+        for task in unit.tasks:
+            yield from self.episodes[task.card.task_id].steps
+
+    def mean_reward(self, unit: Unit) -> float:
+        """Return the mean reward of the unit's graded tickets; 0 where none was graded."""
+        return mean([step.grade.reward for step in self.steps(unit) if step.grade is not None]) or 0.0
+
+    def mean_scores(self, unit: Unit) -> Mapping[str, float]:
+        """Return each component's mean score over the unit's tickets that it applies to."""
+        scores: dict[str, list[float]] = {}
+        for step in self.steps(unit):
+            for name, part in () if step.grade is None else step.grade.components.items():
+                if part.score is not None:
+                    scores.setdefault(name, []).append(part.score)
+        return {name: math.fsum(values) / len(values) for name, values in scores.items()}
+
+    @property
+    def errors(self) -> tuple[str, ...]:
+        """What ended an episode early."""
+        return tuple(error for episode in self.episodes.values() for error in episode.errors)
+
+
+def mean(values: Sequence[float]) -> float | None:
+    """Return the mean, None of nothing."""
+    return math.fsum(values) / len(values) if values else None
+
+
+async def play(agent: ChosenAgent, subject: Subject) -> Played:
+    """Return the agent's episodes of all audited tasks; what goes wrong ends an episode and is among its errors."""
+    environments = LocalEnvironments(registry=subject.registry, graders=subject.graders)
+    player = EpisodePlayer(registry=subject.registry, environments=environments, agent=agent)
+    return Played(
+        agent=agent, episodes={task.card.task_id: await player.play(subject.spec(task)) for task in subject.tasks}
+    )
+
+
+# -- the oracle ---------------------------------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class Oracle:
+    """An agent that has the answers; with `mute`, their decisions alone."""
+
+    answers: Mapping[tuple[str, str], SupportQueueAction]
+    mute: bool = False
+    name: str = "oracle"
+
+    async def act(self, observation: SupportQueueObservation) -> SupportQueueAction:
+        """Return the answer to the open ticket."""
+        ticket = observation.ticket
+        answer = self.answers[observation.task_id, "" if ticket is None else ticket.ticket_id]
+        return attrs.evolve(answer, summary="", response="") if self.mute else answer
+
+
+async def find_answers(subject: Subject) -> Mapping[tuple[str, str], SupportQueueAction]:
+    """Return, by task and ticket id, the plainest honest answer that earns full marks, or else the one that earns most.
+
+    Each is graded behind those of the earlier tickets, as in an episode.
+    """
+    answers: dict[tuple[str, str], SupportQueueAction] = {}
+    for opened in subject.tasks:
+        earlier: tuple[SupportQueueAction, ...] = ()
+        for place, case in enumerate(opened.cases):
+            answer = await _best_answer(opened, place, earlier)
+            answers[opened.card.task_id, case.ticket.ticket_id] = answer
+            earlier = (*earlier, answer)
+    return answers
+
+
+async def _best_answer(opened: OpenTask, place: int, earlier: tuple[SupportQueueAction, ...]) -> SupportQueueAction:
+    task, case = opened.chosen.task, opened.cases[place]
+    best: tuple[float, SupportQueueAction] | None = None
+    for answer in honest_answers(task, case):
+        grade = await opened.grader.grade(Submission(task=task, case=case, action=answer, previous=earlier))
+        if best is None or grade.reward > best[0]:
+            best = (grade.reward, answer)
+        if best[0] >= FULL:
+            break
+    assert best is not None  # noqa: S101 - there is always an answer
+    return best[1]
+
+
+def as_agent(oracle: Oracle) -> ChosenAgent:
+    """Return the oracle as an agent that can play."""
+    return ChosenAgent(label=oracle.name, agent=oracle, version="1")
+
+
+# -- those who are installed --------------------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class Cheat:
+    """A dishonest policy that has studied the audited tasks, and the plugin that it comes from."""
+
+    agent: ChosenAgent
+    plugin: str
+    tactic: str
+
+
+def is_dishonest(agent: object) -> bool:
+    """Return whether an agent declares that it is dishonest, so that it belongs to the gallery."""
+    return getattr(agent, "dishonest", False) is True
+
+
+def gallery(subject: Subject) -> tuple[Cheat, ...]:
+    """Return the installed dishonest policies, by name; each has studied the audited tasks if it can.
+
+    Raises:
+        AgentError: one failed at that, or declares a tactic that there is not.
+    """
+    tasks = tuple(task.chosen.task for task in subject.tasks)
+    cheats: list[Cheat] = []
+    for entry in subject.registry.agents.entries.values():
+        if not is_dishonest(entry.value):
+            continue
+        who = f"dishonest agent {entry.name!r} of plugin {entry.plugin.name!r}"
+        chosen = choose_agent(subject.registry, entry.name)
+        with boundary(AgentError, who, "studying the audited tasks"):
+            study: Callable[..., object] | None = getattr(chosen.agent, "studied", None)
+            studied = chosen.agent if study is None else study(tasks)
+            tactic = getattr(studied, "tactic", "decision")
+            if tactic not in TACTICS:
+                raise AgentError(f"{who} has the tactic {tactic!r}; there are {', '.join(TACTICS)}")
+        agent = attrs.evolve(chosen, agent=studied)
+        cheats.append(Cheat(agent=agent, plugin=entry.plugin.name, tactic=str(tactic)))
+    return tuple(cheats)
+
+
+TACTICS = ("decision", "text", "catch_all", "unsafe")
+
+
+def honest_agent(registry: Registry, label: str) -> ChosenAgent | None:
+    """Return the agent to compare with; None where it is not installed."""
+    try:
+        return choose_agent(registry, label)
+    except UnknownNameError as error:
+        logger.warning("No honest agent plays along: %s", error)
+        return None

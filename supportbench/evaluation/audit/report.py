@@ -1,0 +1,113 @@
+"""What an audit found, as `--json` prints it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import attrs
+
+from supportbench.models import RubricCard
+
+Tactic = Literal["decision", "text", "catch_all", "unsafe"]
+Verdict = Literal["pass", "fail", "warn", "not measured"]
+Severity = Literal["fail", "warn"]
+Sense = Literal["at least", "at most"]
+
+
+@attrs.frozen(kw_only=True)
+class AuditedTask:
+    """A task that was audited, and how often its episodes were met: enough to audit the very same again."""
+
+    provider: str
+    split: str
+    index: int
+    task_id: str
+    difficulty: str
+    tickets: int
+    fingerprint: str
+    rubric: RubricCard
+
+
+@attrs.frozen(kw_only=True)
+class UnitReport:
+    """Tickets that one constant decision is measured on: a task's, or those of all tasks with one ticket together.
+
+    All figures are mean rewards: of the best constant decision with empty texts (`floor`), of the `oracle`, and of the
+    `honest` agent, None where none plays along.
+    """
+
+    name: str
+    tasks: int
+    tickets: int
+    floor: float
+    oracle: float
+    honest: float | None
+
+
+@attrs.frozen(kw_only=True)
+class PolicyReport:
+    """What a dishonest policy earned: mean rewards and the mean score of each text component, by unit.
+
+    `text` is the highest of those scores over the units, by component. `faults` say what it earned too much of.
+    """
+
+    name: str
+    plugin: str
+    version: str
+    tactic: Tactic
+    rewards: Mapping[str, float]
+    average: float
+    excess: float
+    allowed_excess: float
+    text: Mapping[str, float]
+    allowed_text: float | None
+    faults: tuple[str, ...]
+    errors: tuple[str, ...]
+
+
+@attrs.frozen(kw_only=True)
+class Shortfall:
+    """Where the oracle missed full marks: the ticket, the component (or the safety check) and what it was told."""
+
+    task_id: str
+    ticket_id: str
+    component: str
+    score: float | None
+    note: str
+
+
+@attrs.frozen(kw_only=True)
+class CheckReport:
+    """One check: the `figure` that was measured, its `bound`, and the verdict.
+
+    A bound that is missed is a failure or, where OpenEnv's policy has the check as a warning, a warning. A check that
+    could not be measured has no figure, and its `detail` says why.
+    """
+
+    check: str
+    figure: float | None
+    sense: Sense
+    bound: float
+    severity: Severity
+    verdict: Verdict
+    detail: str
+
+
+@attrs.frozen(kw_only=True)
+class AuditReport:
+    """All that an audit found; the same registry, tasks and seed give the same report, bit for bit."""
+
+    schema: Literal["supportbench.audit/1"] = "supportbench.audit/1"
+    supportbench: str
+    seed: int
+    sampled: str
+    tasks: tuple[AuditedTask, ...]
+    units: tuple[UnitReport, ...]
+    text_components: tuple[str, ...]
+    honest_agent: str | None
+    policies: tuple[PolicyReport, ...]
+    shortfalls: tuple[Shortfall, ...]
+    leaks: tuple[str, ...]
+    checks: tuple[CheckReport, ...]
+    passed: bool
