@@ -1,15 +1,14 @@
 """The concepts that a text about a ticket must express, and how many of those that its task's other tickets ask for.
 
-A text that would answer the other tickets as well says nothing of this one: `Found.elsewhere` tells, so that a grader
-can discount a catch-all (`beyond_others`).
+A text that would answer the other tickets as well says nothing of this one: `TicketConcepts.elsewhere` tells, so that a
+grader can discount a catch-all (`beyond_others`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
-
-import attrs
 
 from supportbench.models import Case, Concept, Submission, Task
 from supportbench.prose import TextField
@@ -20,47 +19,35 @@ _MOST_OTHERS = 16
 _USUAL: Final = 1 / 3
 
 
-@attrs.frozen
-class Found:
-    """What a text expresses: the places of the ticket's own concepts, and its coverage of the other tickets.
-
-    `elsewhere` is the mean share, in [0, 1], of the concepts that the other tickets ask for and this one does not; 0
-    when there are none.
-    """
-
-    own: frozenset[int]
-    elsewhere: float
-
-
 class TicketConcepts:
-    """A ticket's concepts for one of its texts, compiled together with those of up to sixteen other tickets.
+    """A ticket's concepts for one of its texts, compiled, and those of up to sixteen other tickets of its task.
 
     The others are spread evenly over the task, so that cost does not grow with its length. A concept of theirs that
-    has a phrase in common with one of the ticket's own counts as the same.
+    has a phrase in common with one of the ticket's own counts as the same and is left out.
     """
 
-    __slots__ = ("_groups", "_number", "_share", "names")
+    __slots__ = ("_others", "_own", "_shares", "names")
 
-    def __init__(self, concepts: tuple[Concept, ...], others: list[tuple[Concept, ...]]) -> None:
+    def __init__(self, concepts: tuple[Concept, ...], others: Sequence[tuple[Concept, ...]]) -> None:
         self.names: Final = tuple(concept.phrases[0] for concept in concepts)
-        self._number = len(concepts)
-        own = {fold(phrase) for concept in concepts for phrase in concept.phrases}
-        groups = [concept.phrases for concept in concepts]
-        self._share: dict[int, float] = {}
-        for expected in others:
-            for concept in expected:
-                if own.isdisjoint(map(fold, concept.phrases)):
-                    self._share[len(groups)] = 1 / (len(expected) * len(others))
-                    groups.append(concept.phrases)
-        self._groups = PhraseGroups(groups)
+        self._own = PhraseGroups(concept.phrases for concept in concepts)
+        known = {fold(phrase) for concept in concepts for phrase in concept.phrases}
+        foreign = [
+            (concept.phrases, 1 / (len(expected) * len(others)))
+            for expected in others
+            for concept in expected
+            if known.isdisjoint(map(fold, concept.phrases))
+        ]
+        self._others = PhraseGroups(phrases for phrases, _ in foreign)
+        self._shares = [share for _, share in foreign]
 
-    def found_in(self, text: str) -> Found:
-        """Return which concepts the text expresses."""
-        found = self._groups.found_in(text)
-        elsewhere = found.intersection(self._share)
-        if not elsewhere:
-            return Found(found, 0.0)
-        return Found(found - elsewhere, sum([self._share[place] for place in elsewhere]))
+    def found_in(self, text: str) -> frozenset[int]:
+        """Return the places, from 0, of the ticket's concepts that the text expresses."""
+        return self._own.found_in(text)
+
+    def elsewhere(self, text: str) -> float:
+        """Return the mean share, in [0, 1], of the other tickets' concepts that the text expresses; 0 if none."""
+        return sum([self._shares[place] for place in self._others.found_in(text)])
 
 
 def concepts_of(submission: Submission, field: TextField) -> TicketConcepts | None:

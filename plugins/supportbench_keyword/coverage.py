@@ -32,7 +32,7 @@ class ConceptCoverage:
 
     def __init__(self, field: Literal["summary", "response"] = "summary") -> None:
         self._field: Literal["summary", "response"] = field
-        self._whole: dict[tuple[TicketConcepts, frozenset[int]], ComponentScore] = {}
+        self._scores: dict[tuple[TicketConcepts, frozenset[int], str], ComponentScore] = {}
 
     def configured(self, options: Options) -> ConceptCoverage:
         """Return the component that reads the field of these options."""
@@ -44,25 +44,26 @@ class ConceptCoverage:
         if concepts is None:
             return _NOT_EXPECTED
         action = submission.action
-        found = concepts.found_in(readable(action.summary if self._field == "summary" else action.response))
-        counts, reason = 1.0, ""
-        if found.own:
+        text = readable(action.summary if self._field == "summary" else action.response)
+        found, counts, reason = concepts.found_in(text), 1.0, ""
+        if found:
             allowed = credit(submission, self._field)
             counts, reason = allowed.value, allowed.reason
-            others = beyond_others(found.elsewhere)
+            others = beyond_others(concepts.elsewhere(text))
             if others < counts:
                 counts, reason = others, "it would answer the other tickets as well"
-        if counts < 1.0:
-            return _score(concepts, found.own, counts, reason)
-        score = self._whole.get((concepts, found.own))
+        if 0.0 < counts < 1.0:
+            return _score(concepts, found, counts, reason)
+        answer = concepts, found, reason
+        score = self._scores.get(answer)
         if score is None:
-            if len(self._whole) >= _MOST_KEPT_SCORES:
-                self._whole.clear()
-            score = self._whole[concepts, found.own] = _score(concepts, found.own)
+            if len(self._scores) >= _MOST_KEPT_SCORES:
+                self._scores.clear()
+            score = self._scores[answer] = _score(concepts, found, counts, reason)
         return score
 
 
-def _score(concepts: TicketConcepts, found: frozenset[int], counts: float = 1.0, reason: str = "") -> ComponentScore:
+def _score(concepts: TicketConcepts, found: frozenset[int], counts: float, reason: str) -> ComponentScore:
     names = concepts.names
     note = f"{len(found)} of {len(names)} concepts"
     return ComponentScore(

@@ -6,9 +6,10 @@ the least of what four rules allow.
 
 - **Length.** A summary of up to 80 words and a reply of up to 250 count whole; from there it falls, and at twice as
   many words nothing counts. Nobody reads them, and room for everything is room for every guess.
-- **Copying.** The ticket is known already: a text counts whole while at most half of its neighbouring words stand next
-  to each other in the ticket too, and nothing from four fifths on, or when any 25 words on end are the ticket's.
-- **Repeating.** A text that was used for an earlier ticket of the episode earns nothing, also with up to a tenth of
+- **Copying.** The ticket is known already: a text counts whole while at most three fifths of its neighbouring words
+  stand next to each other in the ticket too; it counts for nothing from 85 % on, or when any 25 words on end are the
+  ticket's.
+- **Repeating.** A text that was used for an earlier ticket of the episode earns nothing, also with up to a fifth of
   other words, unless one of those names something of this ticket.
 - **Connection.** More than twelve words have to be connected like sentences: shuffled words (their order is rather
   unlikelier than chance), lists without small words, and the same words again and again count in part or not at all.
@@ -21,13 +22,13 @@ eight back.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, reduce
 from itertools import groupby, pairwise
 from typing import Final, Literal
 
 import attrs
 
-from supportbench.models import Submission
+from supportbench.models import Submission, SupportQueueAction
 from supportbench.prose.disguises import readable
 from supportbench.prose.order import connection
 from supportbench.prose.ticket_words import TicketWords
@@ -55,13 +56,6 @@ class Credit:
     value: float
     reason: str = ""
 
-    @classmethod
-    def falling(cls, figure: float, *, whole: float, nothing: float, reason: str) -> Credit:
-        """Return the credit that is 1 up to one figure, 0 from the other on, and falls evenly between them."""
-        if (figure <= whole) == (whole < nothing):
-            return _WHOLE
-        return cls(max(0.0, (nothing - figure) / (nothing - whole)), reason)
-
 
 _WHOLE: Final = Credit(1.0)
 _ticket: Final = ByIdentity(TicketWords.of)
@@ -69,20 +63,25 @@ _ticket: Final = ByIdentity(TicketWords.of)
 
 def credit(submission: Submission, field: TextField) -> Credit:
     """Return how much of what the submission's summary or response contains may count: the least of the four."""
-    text = readable(getattr(submission.action, field))
+    text = readable(submission.action.summary if field == "summary" else submission.action.response)
     said, words, ticket = stems(text), _words(text), _ticket(submission.case.ticket)
-    most = WORDS_OF_USE[field]
-    rules = (
-        Credit.falling(len(said), whole=most, nothing=2 * most, reason=f"longer than {most} words"),
-        _of_copying(said, words, ticket),
-        _of_repeating(words, ticket, submission, field),
-        _of_connection(said, words, ticket),
-    )
-    return min(rules, key=_value)
+    least = _of_length(said, field)
+    if least.value > 0.0:
+        least = _lesser(least, _of_connection(said, words, ticket))
+    if least.value > 0.0:
+        least = _lesser(least, _of_copying(said, words, ticket))
+    if least.value > 0.0:
+        least = _lesser(least, _of_repeating(words, ticket, submission.previous, field))
+    return least
 
 
-def _value(credit: Credit) -> float:
-    return credit.value
+def _lesser(one: Credit, other: Credit) -> Credit:
+    return other if other.value < one.value else one
+
+
+def _falling(figure: float, whole: float, nothing: float, reason: str) -> Credit:
+    """Return the credit that is 1 at one figure and before, 0 at the other and beyond, and falls evenly between."""
+    return Credit(min(1.0, max(0.0, (nothing - figure) / (nothing - whole))), reason)
 
 
 @lru_cache(maxsize=1024)  # each text is met again at the tickets that follow
@@ -90,38 +89,49 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(stems(text))
 
 
-def _of_copying(said: Sequence[str], words: frozenset[str], ticket: TicketWords) -> Credit:
-    shared = len(words & ticket.words)
-    if len(said) <= NOTE_WORDS or (2 * shared < len(words) and shared < _COPIED_ON_END * 2 // 3):
-        return _WHOLE  # too few of the ticket's words for much of it to be copied
-    copied = [pair in ticket.neighbours for pair in pairwise(said)]
-    on_end = max((len(list(run)) + 1 for same, run in groupby(copied) if same), default=0)
-    if on_end >= _COPIED_ON_END:
-        return Credit(0.0, f"{on_end} words on end stand in the ticket")
-    return Credit.falling(sum(copied) / len(copied), whole=0.5, nothing=0.8, reason="copied from the ticket")
-
-
-def _of_repeating(words: frozenset[str], ticket: TicketWords, submission: Submission, field: TextField) -> Credit:
-    for earlier in submission.previous[-_MOST_REPEATED:]:
-        new = words - _words(readable(getattr(earlier, field)))
-        if 10 * len(new) < len(words) and new.isdisjoint(ticket.words):
-            return Credit(0.0, "the same as for an earlier ticket")
-    return _WHOLE
+def _of_length(said: Sequence[str], field: TextField) -> Credit:
+    most = WORDS_OF_USE[field]
+    return _WHOLE if len(said) <= most else _falling(len(said), most, 2 * most, f"longer than {most} words")
 
 
 def _of_connection(said: Sequence[str], words: frozenset[str], ticket: TicketWords) -> Credit:
     number = len(said)
     if number <= NOTE_WORDS or not ticket.english:
         return _WHOLE
-    found = connection(said)
+    found = connection(said, words)
     # What is usual, by the number of words: the more there are, the better order shows, and the oftener they come back.
-    ordered = min(0.0, 0.1 * number - 4.2)
+    ordered = min(0.0, 0.1 * number - 5.0)
     small = min(0.25, 0.01 * (number - NOTE_WORDS))
     repeated = 1.35 + number / 800
+    if found.bits >= ordered and found.small_words >= small and found.listed <= 16 and found.repetition <= repeated:
+        return _WHOLE
     rules = (
-        Credit.falling(found.bits, whole=ordered, nothing=ordered - 2.0, reason="words out of order"),
-        Credit.falling(found.small_words, whole=small, nothing=small / 2, reason="a list of words"),
-        Credit.falling(found.listed, whole=16, nothing=24, reason="a list of words"),
-        Credit.falling(found.repetition, whole=repeated, nothing=repeated + 0.3, reason="the same words over and over"),
+        _falling(found.bits, ordered, ordered - 2.0, "words out of order"),
+        _falling(found.small_words, small, small / 2, "a list of words"),
+        _falling(found.listed, 16, 22, "a list of words"),
+        _falling(found.repetition, repeated, repeated + 0.3, "the same words over and over"),
     )
-    return min(rules, key=_value)
+    return reduce(_lesser, rules)
+
+
+def _of_copying(said: Sequence[str], words: frozenset[str], ticket: TicketWords) -> Credit:
+    shared = len(words & ticket.words)
+    if len(said) <= NOTE_WORDS or (2 * shared < len(words) and shared < _COPIED_ON_END * 2 // 3):
+        return _WHOLE  # too few of the ticket's words for much of it to be copied
+    copied = list(map(ticket.neighbours.__contains__, pairwise(said)))
+    if 5 * sum(copied) <= 3 * len(copied) and sum(copied) < _COPIED_ON_END - 1:
+        return _WHOLE
+    on_end = max((len(list(run)) + 1 for same, run in groupby(copied) if same), default=0)
+    if on_end >= _COPIED_ON_END:
+        return Credit(0.0, f"{on_end} words on end stand in the ticket")
+    return _falling(sum(copied) / len(copied), 0.6, 0.85, "copied from the ticket")
+
+
+def _of_repeating(
+    words: frozenset[str], ticket: TicketWords, previous: Sequence[SupportQueueAction], field: TextField
+) -> Credit:
+    for earlier in previous[-_MOST_REPEATED:]:
+        new = words - _words(readable(earlier.summary if field == "summary" else earlier.response))
+        if 5 * len(new) < len(words) and new.isdisjoint(ticket.words):
+            return Credit(0.0, "the same as for an earlier ticket")
+    return _WHOLE

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import string
 import tomllib
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
-from itertools import pairwise, repeat
+from itertools import repeat
 from typing import Final
 
 import attrs
@@ -15,7 +16,8 @@ import attrs
 from supportbench.text import fold
 
 _CONTENT: Final = "x"
-_LISTED: Final = re.compile(f"{_CONTENT}{{15,}}")
+_LIST: Final = _CONTENT * 15
+_LISTED: Final = re.compile(f"{_LIST}+")
 _NO_DIGITS: Final = str.maketrans("", "", "0123456789")
 
 
@@ -24,19 +26,16 @@ class _English:
     """The class of each small word, a letter, and how likely two classes are to follow each other (`order.toml`)."""
 
     classes: dict[str, str]
-    bits: dict[tuple[str, str], float]
+    bits: dict[str, dict[str, float]]
 
 
 @cache
 def _english() -> _English:
     data = tomllib.loads((files(__package__) / "order.toml").read_text(encoding="utf-8"))
-    letters = dict(zip(data["order"], "abcdefghijklm" + _CONTENT, strict=True))
+    names = iter(string.ascii_letters.replace(_CONTENT, ""))
+    letters = {name: next(names) for name in data["words"]} | {"content": _CONTENT}
     classes = {stem: letters[name] for name, words in reversed(data["words"].items()) for stem in fold(words).split()}
-    bits = {
-        (letters[name], after): likelihood
-        for name, row in data["order"].items()
-        for after, likelihood in zip(letters.values(), row, strict=True)
-    }
+    bits = {letters[name]: dict(zip(letters.values(), row, strict=True)) for name, row in data["order"].items()}
     return _English(classes, bits)
 
 
@@ -55,25 +54,29 @@ class Connection:
     repetition: float
 
 
-def connection(stems: Sequence[str]) -> Connection:
-    """Return how the words are connected; names and figures (words with digits) are neither small words nor content."""
+def connection(stems: Sequence[str], words: frozenset[str]) -> Connection:
+    """Return how the words are connected, given as they stand and each once.
+
+    Names and figures (words with digits) are neither small words nor content.
+    """
     english = _english()
     classes = "".join(map(english.classes.get, stems, repeat(_CONTENT)))
     small, number = len(classes) - classes.count(_CONTENT), len(stems)
     # A closer look costs more than the rest together, and is taken only where it might matter.
-    if small * 4 < number or len(frozenset(stems)) * 1.3 < number:
+    if small * 4 <= number or len(words) * 1.3 < number:
         content = [stem for stem, kind in zip(stems, classes, strict=True) if kind == _CONTENT and _is_word(stem)]
         small_words = small / max(1, small + len(content))
         repetition = max(1.0, len(content) / max(1, len(frozenset(content))))
     else:
         small_words, repetition = small / number, 1.0
-    listed = [sum(map(_is_word, stems[run.start() : run.end()])) for run in _LISTED.finditer(classes)]
-    return Connection(
-        bits=sum(map(english.bits.__getitem__, pairwise(classes))),
-        small_words=small_words,
-        listed=max(listed, default=0),
-        repetition=repetition,
-    )
+    listed = 0
+    if _LIST in classes:
+        listed = max(sum(map(_is_word, stems[run.start() : run.end()])) for run in _LISTED.finditer(classes))
+    bits, before = 0.0, english.bits[classes[:1] or _CONTENT]
+    for kind in classes[1:]:
+        bits += before[kind]
+        before = english.bits[kind]
+    return Connection(bits=bits, small_words=small_words, listed=listed, repetition=repetition)
 
 
 def _is_word(stem: str) -> bool:

@@ -40,7 +40,7 @@ class TicketWords:
     @cached_property
     def english(self) -> bool:
         """Whether it is written in English, so that answers may be expected to be."""
-        return connection(self.stems).small_words >= _ENGLISH
+        return connection(self.stems, self.words).small_words >= _ENGLISH
 
 
 def _strings(value: object) -> list[str]:
