@@ -88,9 +88,8 @@ def _show(rubric: RubricDescription) -> None:
     from supportbench.cli.tables import show, stdout, table
 
     console = stdout()
+    console.print(f"{printable(rubric.name)}\n{rubric.fingerprint or 'no fingerprint'}\n", soft_wrap=True)
     facts = {
-        "rubric": rubric.name,
-        "fingerprint": rubric.fingerprint or "none",
         "from": f"plugin {rubric.plugin}" if rubric.plugin is not None else "no plugin: a file, or changed",
         "reward": rubric.reward,
         "safety mode": rubric.mode,
