@@ -49,8 +49,7 @@ class ConceptCoverage:
         if found:
             allowed = credit(submission, self._field)
             counts, reason = allowed.value, allowed.reason
-            others = beyond_others(concepts.elsewhere(text))
-            if others < counts:
+            if counts > 0.0 and (others := beyond_others(concepts.elsewhere(text))) < counts:
                 counts, reason = others, "it would answer the other tickets as well"
         if 0.0 < counts < 1.0:
             return _score(concepts, found, counts, reason)

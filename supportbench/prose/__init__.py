@@ -22,7 +22,7 @@ eight back.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache, reduce
+from functools import lru_cache
 from itertools import groupby, pairwise
 from typing import Final, Literal
 
@@ -103,15 +103,16 @@ def _of_connection(said: Sequence[str], words: frozenset[str], ticket: TicketWor
     ordered = min(0.0, 0.1 * number - 5.0)
     small = min(0.25, 0.01 * (number - NOTE_WORDS))
     repeated = 1.35 + number / 800
-    if found.bits >= ordered and found.small_words >= small and found.listed <= 16 and found.repetition <= repeated:
-        return _WHOLE
-    rules = (
-        _falling(found.bits, ordered, ordered - 2.0, "words out of order"),
-        _falling(found.small_words, small, small / 2, "a list of words"),
-        _falling(found.listed, 16, 22, "a list of words"),
-        _falling(found.repetition, repeated, repeated + 0.3, "the same words over and over"),
-    )
-    return reduce(_lesser, rules)
+    least = _WHOLE
+    if found.bits < ordered:
+        least = _falling(found.bits, ordered, ordered - 2.0, "words out of order")
+    if found.small_words < small:
+        least = _lesser(least, _falling(found.small_words, small, small / 2, "a list of words"))
+    if found.listed > 16:
+        least = _lesser(least, _falling(found.listed, 16, 22, "a list of words"))
+    if found.repetition > repeated:
+        least = _lesser(least, _falling(found.repetition, repeated, repeated + 0.3, "the same words over and over"))
+    return least
 
 
 def _of_copying(said: Sequence[str], words: frozenset[str], ticket: TicketWords) -> Credit:
