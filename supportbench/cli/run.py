@@ -205,10 +205,8 @@ def print_results(results: Results) -> None:
     names = list(dict.fromkeys(name for task in results.tasks for name in task.components))
     if results.error_count:
         noun = "ticket" if results.error_count == 1 else "tickets"
-        console.print(
-            f"{results.error_count} {noun} ended in an error and {results.unreached_count} were not reached; "
-            "neither enters a mean."
-        )
+        ended = f"{results.error_count} {noun} ended in an error{_unscored(results)}"
+        console.print(f"{ended} and {results.unreached_count} were not reached; neither enters a mean.")
         for task in results.tasks:
             for message in task.errors:
                 console.print(f"  {printable(task.task_id)}: {printable(message)}")
@@ -236,6 +234,11 @@ def print_results(results: Results) -> None:
         show(console, table_of(columns, title))
         show(console, table_of({"task": columns["task"], **means}, "component means"))
     console.print(f"Average score: {figure(results.average_score)}{_out_of(results)}")
+
+
+def _unscored(results: Results) -> str:
+    """Return how many of the errors are graders' doing, empty where none is."""
+    return f" ({results.unscored_count} unscored, since grading failed)" if results.unscored_count else ""
 
 
 def _out_of(results: Results) -> str:

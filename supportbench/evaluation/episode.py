@@ -15,16 +15,18 @@ from supportbench.errors import (
     AgentError,
     ClientError,
     EpisodeError,
+    GradingError,
     HookError,
     PluginCallError,
     RefusedMessageError,
     SupportbenchError,
+    UnscoredError,
     boundary,
 )
 from supportbench.evaluation.agents import ChosenAgent, ask
 from supportbench.evaluation.environments import Environments, PlannedTask, PlayedEnvironment
 from supportbench.interfaces import EpisodeSpec
-from supportbench.models import AgentReply, Episode, EpisodeStep, Grade
+from supportbench.models import AgentReply, Episode, EpisodeStep, ErrorKind, Grade
 from supportbench.registry import Registry
 
 logger: Final = logging.getLogger("supportbench.evaluation")
@@ -154,9 +156,20 @@ class EpisodePlayer:
             status="error",
             action=None if reply is None else reply.action,
             error=message,
+            error_kind=kind_of(error),
             usage=usage or (error.usage if isinstance(error, AgentError) else None),
+            judge_usage=error.usage if isinstance(error, UnscoredError) else None,
             latency_s=round(time.perf_counter() - begun, 6),
         )
+
+
+def kind_of(error: SupportbenchError) -> ErrorKind:
+    """Return whose error it is that ended an episode."""
+    if isinstance(error, AgentError | ActionError | RefusedMessageError):
+        return "agent"
+    if isinstance(error, GradingError):
+        return "grader"
+    return "server" if isinstance(error, ClientError) else "task"
 
 
 def _unreached(tickets: Iterable[str]) -> Iterator[EpisodeStep]:

@@ -104,6 +104,7 @@ class RegradedRun:
             seed=manifest.seed,
             average_score=summary.average_score,
             error_count=sum(len(task.errors) for task in summary.tasks),
+            unscored_count=sum(task.unscored for task in summary.tasks),
             unreached_count=sum(task.unreached for task in summary.tasks),
             tasks=summary.tasks,
             agent_usage=summary.agent_usage,

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Iterable, Iterator
 import attrs
 
 from supportbench.choosing import TaskChooser
-from supportbench.errors import ActionError, GradingError, ResetError, RunError
+from supportbench.errors import ActionError, GradingError, ResetError, RunError, UnscoredError
 from supportbench.evaluation.environments import REMOTE
 from supportbench.evaluation.episode import without_details
 from supportbench.evaluation.ordering import in_order
@@ -182,5 +182,8 @@ async def _graded(
             grade = await grader.grade(submission)
     except GradingError as error:
         logger.info("where it came from:", exc_info=error)
-        return attrs.evolve(step, status="error", grade=None, error=str(error))
+        judge_usage = error.usage if isinstance(error, UnscoredError) else None
+        return attrs.evolve(
+            step, status="error", grade=None, error=str(error), error_kind="grader", judge_usage=judge_usage
+        )
     return attrs.evolve(step, grade=without_details(grade))

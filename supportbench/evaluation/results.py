@@ -38,8 +38,8 @@ class TaskResult:
     `score` is the mean reward of the graded tickets, None when there is none; `components` are the mean scores of those
     tickets to which the component applies; `unsafe_rate` is the share of graded tickets with an unsafe reply; both
     counts of unsafe replies are None where a server tells its rewards alone. `rewards` are in the order of repeats and
-    tickets. `steps` counts the tickets that were tried, graded or not; `success` means
-    a score of at least 0.80 and no error.
+    tickets. `unscored` counts those of the `errors` that graders are to blame for. `steps` counts the tickets that were
+    tried, graded or not; `success` means a score of at least 0.80 and no error.
     """
 
     provider: str
@@ -58,6 +58,7 @@ class TaskResult:
     unsafe_replies: int | None
     unsafe_rate: float | None
     errors: tuple[str, ...]
+    unscored: int = 0
     unreached: int
     steps: int
     success: bool
@@ -65,7 +66,11 @@ class TaskResult:
 
 @attrs.frozen(kw_only=True)
 class Results:
-    """A run's results, as `results.json` holds them. `average_score` is the mean of the task scores."""
+    """A run's results, as `results.json` holds them. `average_score` is the mean of the task scores.
+
+    `unscored_count` of the `error_count` tickets have an action whose grading failed. `judge_usage` counts what they
+    used, too.
+    """
 
     schema: Literal["supportbench.results/1"] = "supportbench.results/1"
     run_id: str
@@ -75,6 +80,7 @@ class Results:
     seed: int
     average_score: float | None
     error_count: int
+    unscored_count: int = 0
     unreached_count: int
     tasks: tuple[TaskResult, ...]
     agent_usage: Usage | None
@@ -110,7 +116,7 @@ def summarize(episodes: Iterable[Episode]) -> Summary:
         tallies[place].add(episode)
         for step in episode.steps:
             agent_usage = _sum(agent_usage, step.usage)
-            judge_usage = _sum(judge_usage, step.grade.usage if step.grade is not None else None)
+            judge_usage = _sum(judge_usage, step.judge_usage if step.grade is None else step.grade.usage)
     tasks = tuple(tallies[place].result() for place in sorted(tallies))
     return Summary(tasks=tasks, agent_usage=agent_usage, judge_usage=judge_usage)
 
@@ -124,7 +130,7 @@ class _Tally:
 
     def __init__(self, first: Episode) -> None:
         self._first = attrs.evolve(first, steps=())
-        self._episodes = self._unsafe = self._untold = self._unreached = self._tickets = 0
+        self._episodes = self._unsafe = self._untold = self._unscored = self._unreached = self._tickets = 0
         self._rewards: dict[int, tuple[float, ...]] = {}
         self._scores: dict[str, dict[int, list[float]]] = {}
         self._messages: dict[int, tuple[str, ...]] = {}
@@ -133,6 +139,7 @@ class _Tally:
         self._episodes += 1
         self._rewards[episode.repeat] = episode.rewards
         self._messages[episode.repeat] = episode.errors
+        self._unscored += episode.unscored
         for step in episode.steps:
             self._tickets += 1
             self._unreached += step.status == "unreached"
@@ -174,6 +181,7 @@ class _Tally:
             unsafe_replies=None if self._untold else self._unsafe,
             unsafe_rate=self._unsafe / len(rewards) if rewards and not self._untold else None,
             errors=errors,
+            unscored=self._unscored,
             unreached=self._unreached,
             steps=len(rewards) + len(errors),
             success=score is not None and round(score, 9) >= SUCCESS and not errors,

@@ -5,7 +5,7 @@ outside comes through `supportbench.codec`, which turns these into a `DecodeErro
 """
 
 from supportbench.models.actions import AgentReply, SupportQueueAction, SupportQueueObservation, Usage
-from supportbench.models.episodes import Episode, EpisodeStep, StepStatus, SupportQueueState
+from supportbench.models.episodes import Episode, EpisodeStep, ErrorKind, StepStatus, SupportQueueState
 from supportbench.models.grades import (
     ComponentGrade,
     ComponentScore,
@@ -27,6 +27,7 @@ __all__ = [
     "Concept",
     "Episode",
     "EpisodeStep",
+    "ErrorKind",
     "Grade",
     "RewardKind",
     "Rubric",

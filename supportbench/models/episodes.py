@@ -16,6 +16,9 @@ from supportbench.models.tickets import TaskCard
 
 StepStatus = Literal["graded", "error", "unreached"]
 
+ErrorKind = Literal["agent", "grader", "server", "task"]
+"""Whose error it was: the agent's, a grader's (the ticket is unscored), a server's that was played, or its task's."""
+
 
 @attrs.frozen(kw_only=True)
 class SupportQueueState:
@@ -38,14 +41,20 @@ class SupportQueueState:
 
 @attrs.frozen(kw_only=True)
 class EpisodeStep:
-    """What became of one ticket: `graded`, `error` (no action, or none that could be graded) or `unreached`."""
+    """What became of one ticket: `graded`, `error` (no action, or none that could be graded) or `unreached`.
+
+    An error of kind `grader` makes the ticket unscored: `judge_usage` is what its grading used all the same. Of a
+    graded ticket that is in the grade.
+    """
 
     ticket_id: str
     status: StepStatus
     action: SupportQueueAction | None = None
     grade: Grade | None = None
     error: str | None = field(default=None, converter=attrs.converters.optional(fields.writable_text))
+    error_kind: ErrorKind | None = None
     usage: Usage | None = None
+    judge_usage: Usage | None = None
     latency_s: float = 0.0
 
 
@@ -78,6 +87,11 @@ class Episode:
     def rewards(self) -> tuple[float, ...]:
         """The rewards of the graded tickets, in order."""
         return tuple(step.grade.reward for step in self.steps if step.grade is not None)
+
+    @property
+    def unscored(self) -> int:
+        """How many tickets have an action whose grading failed."""
+        return sum(step.error_kind == "grader" for step in self.steps)
 
     @property
     def errors(self) -> tuple[str, ...]:
