@@ -19,9 +19,11 @@ from supportbench import (
     SafetyPolicy,
     Submission,
     UnknownNameError,
+    fingerprint,
 )
+from supportbench.grading import Grader
 from supportbench.rubrics import bind, read_rubric, resolve_rubric
-from tests.offering import Told, registry_of
+from tests.offering import Told, a_submission, registry_of
 
 DESIGN = """
 name = "my-rubric"
@@ -66,6 +68,32 @@ class Strict:
 
     async def score(self, submission: Submission) -> ComponentScore:
         return ComponentScore(score=self._options.threshold / 100)
+
+
+@attrs.frozen(kw_only=True)
+class Dropped:
+    drop: tuple[str, ...] = ()
+
+
+class Picky:
+    """A check with options."""
+
+    name = "picky"
+    version = "1"
+    Options = Dropped
+
+    def __init__(self, options: Dropped | None = None) -> None:
+        self._options = options or Dropped()
+        self.data_fingerprint = "rules" + "".join(f" without {rule}" for rule in self._options.drop)
+
+    def configured(self, options: Dropped) -> Picky:
+        if "all" in options.drop:
+            raise ValueError("something must be left to find")
+        return Picky(options)
+
+    async def check(self, submission: Submission) -> tuple[SafetyFinding, ...]:
+        rules = ("rude", "foreign_link")
+        return tuple(SafetyFinding(rule=rule, start=0, end=1) for rule in rules if rule not in self._options.drop)
 
 
 class Check:
@@ -118,6 +146,13 @@ class TestFiles:
             ('"penalty"', '"gatee"', r"safety\.mode: not one of the allowed values\. Did you mean 'gate'\?"),
             ("penalty = 0.10", "penalty = 2", r"safety\.penalty: must be in \[0, 1\]"),
             ('["unsafe_reply"]', '["a", "a"]', "safety.checks: has 'a' twice"),
+            ("penalty = 0.10", "options = { unsafe_reply = 3 }", "unsafe_reply.*: expected an object, got a number"),
+            ("penalty = 0.10", "options = 3", r"safety\.options: expected an object, got a number"),
+            (
+                "penalty = 0.10",
+                "options = { kind = {} }",
+                "safety: options are given for safety check 'kind', which is not asked for: name it in 'checks', or",
+            ),
             ('["unsafe_reply"]', '"unsafe_reply"', "safety.checks: expected a list, got a string"),
             ('as = "summary"', "as = 3", r": component\[1\]\.as: expected a string, got a number"),
             ("[[component]]", "[[components]]", ": component: required, but missing"),
@@ -130,11 +165,82 @@ class TestFiles:
             read_rubric(written(tmp_path, DESIGN.replace(old, new)))
         assert str(caught.value).startswith(f"Rubric file {tmp_path}")
 
+    @pytest.mark.parametrize(
+        ("made", "message"),
+        [
+            (lambda path: path.mkdir(), r"mine\.toml: Is a directory"),
+            (lambda path: path.write_bytes(b"\xff"), r"mine\.toml: it is no UTF-8 text"),
+            (lambda path: None, r"mine\.toml: No such file or directory\. What is installed: supportbench rubrics"),
+        ],
+    )
+    def test_what_cannot_be_read_says_why_without_a_number(self, tmp_path: Path, made: Any, message: str) -> None:
+        path = tmp_path / "mine.toml"
+        made(path)
+        with pytest.raises(RubricError, match=message) as caught:
+            read_rubric(path)
+        assert "Errno" not in str(caught.value)
+
+    def test_a_name_with_a_null_character_is_none(self, registry: Registry) -> None:
+        with pytest.raises(RubricError, match="Cannot read rubric file"):
+            resolve_rubric(registry, "a\0.toml")
+        with pytest.raises(UnknownNameError):
+            resolve_rubric(registry, "a\0")
+
     def test_weights_may_miss_1_by_a_billionth(self) -> None:
         third = 1 / 3
         Rubric(name="r", components=[RubricComponent(use="x", as_=name, weight=third) for name in ("a", "b", "c")])
         with pytest.raises(ValueError, match="must sum to 1"):
             Rubric(name="r", components=[RubricComponent(use="x", weight=1 - 1e-8)])
+
+
+class TestAWordBehindTheName:
+    def test_makes_another_rubric_that_is_called_so(self, registry: Registry) -> None:
+        default = registry.rubrics["default"]
+        assert resolve_rubric(registry, "default:gate") == attrs.evolve(
+            default, name="default:gate", safety=attrs.evolve(default.safety, mode="gate")
+        )
+        assert resolve_rubric(registry, "default:binary") == attrs.evolve(
+            default, name="default:binary", reward="binary"
+        )
+
+    def test_that_changes_nothing_leaves_it_as_it_is(self, registry: Registry) -> None:
+        assert resolve_rubric(registry, "default:penalty:weighted") == registry.rubrics["default"]
+
+    def test_that_comes_last_wins(self, registry: Registry) -> None:
+        twice = resolve_rubric(registry, "default:gate:penalty")
+        default = registry.rubrics["default"]
+        assert bind(twice, registry).fingerprint == bind(default, registry).fingerprint
+
+    def test_works_behind_a_file(self, tmp_path: Path, registry: Registry) -> None:
+        path = written(tmp_path, DESIGN)
+        assert resolve_rubric(registry, f"{path}:gate:binary").name == "my-rubric:gate:binary"
+
+    def test_each_has_a_fingerprint_of_its_own(self, registry: Registry) -> None:
+        names = ("default", "default:gate", "default:binary", "default:gate:binary")
+        assert len({bind(resolve_rubric(registry, name), registry).fingerprint for name in names}) == 4
+
+    def test_a_registered_name_with_a_colon_is_a_name(self) -> None:
+        named = Rubric(name="a:gate", components=[RubricComponent(use="plain", weight=1.0)])
+        house = registry_of(components=[Told("plain")], rubrics=[named])
+        assert resolve_rubric(house, "a:gate") == named
+
+    @pytest.mark.parametrize(
+        ("name", "message"),
+        [
+            ("default:gaet", "'gaet' does not change one. Did you mean 'gate'"),
+            ("default:", "'' does not change one"),
+            ("exact:gate", "Rubric 'exact' asks for no safety check, so that 'gate' would change nothing"),
+            ("nobodys.toml:gate", "Cannot read rubric file nobodys.toml"),
+        ],
+    )
+    def test_that_does_not_fit_is_refused(self, registry: Registry, name: str, message: str) -> None:
+        with pytest.raises(RubricError, match=message):
+            resolve_rubric(registry, name)
+
+    def test_behind_nothing_that_is_known_is_refused_too(self, registry: Registry) -> None:
+        for name in ("defualt:gate", "c:/defualt:binary", ":gate", "defualt:gaet"):
+            with pytest.raises(UnknownNameError, match="There is no rubric"):
+                resolve_rubric(registry, name)
 
 
 class TestBinding:
@@ -211,6 +317,11 @@ class TestBinding:
         rubric = attrs.evolve(self.rubric(), safety=safety)
         assert bind(rubric, house).scoring_weights.get("unsafe_reply") == cost
 
+    @pytest.mark.parametrize("mode", ["penalty", "gate"])
+    def test_with_the_reward_binary_an_unsafe_reply_costs_all(self, house: Registry, mode: Any) -> None:
+        rubric = attrs.evolve(self.rubric(), reward="binary", safety=SafetyPolicy(checks=("calm",), mode=mode))
+        assert bind(rubric, house).scoring_weights == {"strict": 1.0, "unsafe_reply": -1.0}
+
     def test_the_bundled_rubrics_are_the_documented_ones(self, registry: Registry) -> None:
         assert bind(registry.rubrics["default"], registry).scoring_weights == {
             "priority": 0.30,
@@ -221,6 +332,81 @@ class TestBinding:
             "unsafe_reply": -0.10,
         }
         assert list(bind(registry.rubrics["exact"], registry).scoring_weights) == ["priority", "queue", "disposition"]
+
+
+class TestOptionsOfChecks:
+    @pytest.fixture
+    def house(self) -> Registry:
+        return registry_of(components=[Strict()], checks=[Picky(), Check("calm")])
+
+    def rubric(self, options: Mapping[str, Any], checks: Any = ("picky",)) -> Rubric:
+        return Rubric(
+            name="mine",
+            components=[RubricComponent(use="strict", weight=1.0)],
+            safety=SafetyPolicy(checks=checks, options=options),
+        )
+
+    def test_are_read_from_a_table_of_the_file(self, tmp_path: Path) -> None:
+        text = f'{DESIGN}\n[safety.options.unsafe_reply]\ndrop = ["foreign_link"]\n'
+        assert read_rubric(written(tmp_path, text)).safety.options == {"unsafe_reply": {"drop": ("foreign_link",)}}
+
+    async def test_reach_the_check(self, house: Registry) -> None:
+        bound = bind(self.rubric({"picky": {"drop": ["foreign_link"]}}), house)
+        grade = await Grader(bound).grade(a_submission())
+        assert [finding.rule for finding in grade.findings] == ["rude"]
+        plain = await Grader(bind(self.rubric({}), house)).grade(a_submission())
+        assert [finding.rule for finding in plain.findings] == ["rude", "foreign_link"]
+
+    def test_may_be_given_to_any_installed_check_where_all_are_asked_for(self, house: Registry) -> None:
+        bound = bind(self.rubric({"picky": {"drop": ["rude"]}}, ("*",)), house)
+        assert [check.name for check in bound.checks] == ["calm", "picky"]
+        with pytest.raises(
+            RubricError, match=r"options for safety check 'pikcy', which is not installed\. Did you mean"
+        ):
+            bind(self.rubric({"pikcy": {}}, ("*",)), house)
+
+    def test_of_a_check_that_is_not_asked_for_are_refused(self) -> None:
+        with pytest.raises(ValueError, match="options are given for safety check 'calm', which is not asked for"):
+            self.rubric({"calm": {}})
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"picky": {"dorp": []}}, r"'mine': The options of safety check 'picky' are wrong: dorp: .*'drop'"),
+            ({"picky": {"drop": "rude"}}, "drop: expected a list, got a string"),
+            ({"picky": {"drop": ["all"]}}, "something must be left to find"),
+        ],
+    )
+    def test_are_decoded_as_strictly_as_everything(self, house: Registry, options: Any, message: str) -> None:
+        with pytest.raises(RubricError, match=message):
+            bind(self.rubric(options), house)
+
+    def test_a_check_without_options_takes_none(self, house: Registry) -> None:
+        with pytest.raises(RubricError, match="safety check 'calm' takes no options, but is given loud"):
+            bind(self.rubric({"calm": {"loud": 1}}, ("calm",)), house)
+
+    def test_are_part_of_the_fingerprint_and_their_defaults_are_not_told_apart(self, house: Registry) -> None:
+        given: tuple[Mapping[str, Any], ...] = ({}, {"picky": {"drop": []}}, {"picky": {"drop": ["rude"]}})
+        plain, spelt, other = (bind(self.rubric(options), house).fingerprint for options in given)
+        assert plain == spelt != other
+
+    def test_a_check_without_options_keeps_the_fingerprint_that_it_had_before_there_were_any(self) -> None:
+        rubric = Rubric(
+            name="r",
+            components=[RubricComponent(use="plain", weight=1.0)],
+            safety=SafetyPolicy(checks=("calm",)),
+        )
+        bound = bind(rubric, registry_of(components=[Told("plain")], checks=[Check("calm")]))
+        record = {"use": "plain", "as": "plain", "weight": 1.0, "version": "0", "options": {}, "data": None}
+        assert bound.fingerprint == fingerprint(
+            {
+                "components": [record],
+                "checks": [{"name": "calm", "version": "1", "data": None}],
+                "mode": "penalty",
+                "penalty": 0.1,
+                "reward": "weighted",
+            }
+        )
 
 
 BASE = Rubric(
