@@ -19,7 +19,7 @@ from supportbench.errors import PluginCallError, SupportbenchError
 from supportbench.registry import Registry, load_registry
 from supportbench.settings import Settings, split_names
 
-_COMMANDS: Final = ("run", "grade", "regrade", "serve", "tasks", "plugins", "rubrics", "lint")
+_COMMANDS: Final = ("run", "grade", "regrade", "serve", "tasks", "plugins", "rubrics", "lint", "audit")
 
 
 @attrs.frozen(kw_only=True)

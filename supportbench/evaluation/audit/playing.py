@@ -5,22 +5,27 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final, get_args
 
 import attrs
 
-from supportbench.errors import AgentError, UnknownNameError, boundary
+from supportbench.errors import AgentError, GradingError, UnknownNameError, boundary
 from supportbench.evaluation.agents import ChosenAgent, choose_agent
 from supportbench.evaluation.audit.oracle import honest_answers
+from supportbench.evaluation.audit.report import Tactic
 from supportbench.evaluation.audit.subject import Subject, Unit
 from supportbench.evaluation.environments import LocalEnvironments
 from supportbench.evaluation.episode import EpisodePlayer
 from supportbench.graders import OpenTask
+from supportbench.interfaces import Agent
 from supportbench.models import Episode, EpisodeStep, Submission, SupportQueueAction, SupportQueueObservation
 from supportbench.registry import Registry
+from supportbench.wording import shown
 
-FULL = 1.0 - 1e-9
+FULL: Final = 1.0 - 1e-9
+TACTICS: Final = get_args(Tactic)
 
-logger = logging.getLogger("supportbench.evaluation.audit")
+logger: Final = logging.getLogger("supportbench.evaluation.audit")
 
 
 @attrs.frozen(kw_only=True)
@@ -103,15 +108,18 @@ async def find_answers(subject: Subject) -> Mapping[tuple[str, str], SupportQueu
 
 async def _best_answer(opened: OpenTask, place: int, earlier: tuple[SupportQueueAction, ...]) -> SupportQueueAction:
     task, case = opened.chosen.task, opened.cases[place]
-    best: tuple[float, SupportQueueAction] | None = None
+    plainest = best = next(honest_answers(task, case))
+    most = -1.0
     for answer in honest_answers(task, case):
-        grade = await opened.grader.grade(Submission(task=task, case=case, action=answer, previous=earlier))
-        if best is None or grade.reward > best[0]:
-            best = (grade.reward, answer)
-        if best[0] >= FULL:
+        try:
+            grade = await opened.grader.grade(Submission(task=task, case=case, action=answer, previous=earlier))
+        except GradingError:  # it will be met again when the oracle plays, and is told then
+            return plainest
+        if grade.reward > most:
+            most, best = grade.reward, answer
+        if most >= FULL:
             break
-    assert best is not None  # noqa: S101 - there is always an answer
-    return best[1]
+    return best
 
 
 def as_agent(oracle: Oracle) -> ChosenAgent:
@@ -128,7 +136,7 @@ class Cheat:
 
     agent: ChosenAgent
     plugin: str
-    tactic: str
+    tactic: Tactic
 
 
 def is_dishonest(agent: object) -> bool:
@@ -150,17 +158,14 @@ def gallery(subject: Subject) -> tuple[Cheat, ...]:
         who = f"dishonest agent {entry.name!r} of plugin {entry.plugin.name!r}"
         chosen = choose_agent(subject.registry, entry.name)
         with boundary(AgentError, who, "studying the audited tasks"):
-            study: Callable[..., object] | None = getattr(chosen.agent, "studied", None)
-            studied = chosen.agent if study is None else study(tasks)
-            tactic = getattr(studied, "tactic", "decision")
+            study: Callable[..., Agent] | None = getattr(chosen.agent, "studied", None)
+            studied: Agent = chosen.agent if study is None else study(tasks)
+            tactic: Tactic = getattr(studied, "tactic", "decision")
             if tactic not in TACTICS:
-                raise AgentError(f"{who} has the tactic {tactic!r}; there are {', '.join(TACTICS)}")
+                raise AgentError(f"{who} has the tactic {shown(tactic)}; there are {', '.join(TACTICS)}")
         agent = attrs.evolve(chosen, agent=studied)
-        cheats.append(Cheat(agent=agent, plugin=entry.plugin.name, tactic=str(tactic)))
+        cheats.append(Cheat(agent=agent, plugin=entry.plugin.name, tactic=tactic))
     return tuple(cheats)
-
-
-TACTICS = ("decision", "text", "catch_all", "unsafe")
 
 
 def honest_agent(registry: Registry, label: str) -> ChosenAgent | None:

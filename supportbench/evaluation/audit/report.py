@@ -17,7 +17,7 @@ Sense = Literal["at least", "at most"]
 
 @attrs.frozen(kw_only=True)
 class AuditedTask:
-    """A task that was audited, and how often its episodes were met: enough to audit the very same again."""
+    """A task that was audited, with what decides its rewards: enough to audit the very same again."""
 
     provider: str
     split: str
@@ -96,7 +96,10 @@ class CheckReport:
 
 @attrs.frozen(kw_only=True)
 class AuditReport:
-    """All that an audit found; the same registry, tasks and seed give the same report, bit for bit."""
+    """All that an audit found; `errors` are what ended an episode early, and with any the audit has not passed.
+
+    The same registry, tasks and seed give the same report, bit for bit.
+    """
 
     schema: Literal["supportbench.audit/1"] = "supportbench.audit/1"
     supportbench: str
@@ -110,4 +113,5 @@ class AuditReport:
     shortfalls: tuple[Shortfall, ...]
     leaks: tuple[str, ...]
     checks: tuple[CheckReport, ...]
+    errors: tuple[str, ...]
     passed: bool

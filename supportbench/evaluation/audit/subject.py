@@ -11,7 +11,7 @@ from supportbench.choosing import ChosenTask, TaskChooser
 from supportbench.errors import ProviderError, RunError, boundary
 from supportbench.graders import Graders, OpenTask
 from supportbench.interfaces import EpisodeSpec
-from supportbench.models import Taxonomy
+from supportbench.models import Rubric, Taxonomy
 from supportbench.registry import Registry
 
 POOL = "one-ticket tasks"
@@ -45,6 +45,7 @@ class Subject:
     """The audited tasks; `sampled` says out of how many, or is empty when they are all that there are."""
 
     registry: Registry
+    rubric: Rubric | None
     graders: Graders
     provider: str
     units: tuple[Unit, ...]
@@ -80,14 +81,15 @@ class Audit:
     seed: int = 0
 
 
-def choose(audit: Audit, registry: Registry, graders: Graders) -> Subject:
-    """Return the tasks to audit, ready for grading.
+def choose(audit: Audit, registry: Registry, rubric: Rubric | None = None) -> Subject:
+    """Return the tasks to audit, ready for grading by their own rubrics, or by the one given.
 
     Raises:
         ResetError, UnknownNameError, RubricError, ProviderError: something does not exist or does not fit.
         RunError: the provider has no tasks.
     """
     chooser = TaskChooser(registry, audit.provider)
+    graders = Graders(registry, rubric)
     if audit.task_id is not None:
         chosen: Sequence[ChosenTask] = [chooser.find(audit.task_id, audit.provider if audit.strict_provider else None)]
         sampled = ""
@@ -97,6 +99,7 @@ def choose(audit: Audit, registry: Registry, graders: Graders) -> Subject:
     units = tuple(_units(opened))
     return Subject(
         registry=attrs.evolve(registry, listeners=()),  # an audit's episodes are nobody's evaluation
+        rubric=rubric,
         graders=graders,
         provider=audit.provider,
         units=units,

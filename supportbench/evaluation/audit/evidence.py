@@ -1,0 +1,158 @@
+"""All that an audit measures, before anything is judged."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import attrs
+
+from supportbench.evaluation.agents import ChosenAgent
+from supportbench.evaluation.audit.floors import best_constant, random_actions
+from supportbench.evaluation.audit.leakage import leaks_in_answers, leaks_in_texts
+from supportbench.evaluation.audit.playing import Cheat, Oracle, Played, as_agent, find_answers, gallery, play
+from supportbench.evaluation.audit.steadiness import Steadiness, measure
+from supportbench.evaluation.audit.subject import Subject, Unit
+from supportbench.graders import OpenTask
+from supportbench.models import EpisodeStep, Submission
+
+ATTEMPTS = 16
+"""How many random decisions a learner is given to find a reward."""
+
+_HIGHEST_REPLAYED = 3
+
+
+@attrs.frozen(kw_only=True)
+class Caught:
+    """A dishonest policy and what it played."""
+
+    cheat: Cheat
+    played: Played
+
+
+@attrs.frozen(kw_only=True)
+class Evidence:
+    """What was measured. `floors` are by unit; `reached` is the share of tickets with half the reward, unaided."""
+
+    subject: Subject
+    floors: Mapping[str, float]
+    oracle: Played
+    honest: Played | None
+    caught: tuple[Caught, ...]
+    text_components: tuple[str, ...]
+    is_judged: bool
+    steadiness: Steadiness
+    leaks: tuple[str, ...]
+    reached: float
+
+    @property
+    def units(self) -> tuple[Unit, ...]:
+        """All units."""
+        return self.subject.units
+
+    @property
+    def measurable(self) -> tuple[Unit, ...]:
+        """The units on which a constant decision says something."""
+        return tuple(unit for unit in self.units if unit.is_measurable)
+
+    @property
+    def errors(self) -> tuple[str, ...]:
+        """What ended an episode early, each message once."""
+        played = [self.oracle, *([self.honest] if self.honest else []), *(each.played for each in self.caught)]
+        return tuple(dict.fromkeys(error for each in played for error in each.errors))
+
+    def text_scores(self, played: Played, unit: Unit) -> Mapping[str, float]:
+        """Return the mean score of each text component, over the unit's tickets that the agent wrote anything for."""
+        scores: dict[str, list[float]] = {name: [] for name in self.text_components}
+        for step in played.steps(unit):
+            if step.grade is None or step.action is None or not (step.action.summary or step.action.response):
+                continue
+            for name in self.text_components:
+                score = step.grade.components[name].score if name in step.grade.components else None
+                if score is not None:
+                    scores[name].append(score)
+        return {name: sum(values) / len(values) if values else 0.0 for name, values in scores.items()}
+
+
+async def gather(
+    subject: Subject, honest: ChosenAgent | None, on_stage: Callable[[str], None] = lambda stage: None
+) -> Evidence:
+    """Measure everything; `on_stage` is told what is under way.
+
+    Raises:
+        GradingError, RubricError: a grader is at fault even for empty texts.
+        AgentError: a dishonest policy could not study the tasks.
+    """
+    on_stage("the best constant decision")
+    floors = {unit.name: await best_constant(unit) for unit in subject.units}
+    on_stage("the oracle")
+    answers = await find_answers(subject)
+    oracle = await play(as_agent(Oracle(answers=answers)), subject)
+    mute = await play(as_agent(Oracle(answers=answers, mute=True)), subject)
+    played_honestly = None
+    if honest is not None:
+        on_stage(honest.label)
+        played_honestly = await play(honest, subject)
+    caught: list[Caught] = []
+    for cheat in gallery(subject):
+        on_stage(cheat.agent.label)
+        caught.append(Caught(cheat=cheat, played=await play(cheat.agent, subject)))
+    on_stage("what is given away")
+    leaks = (*leaks_in_texts(subject), *await leaks_in_answers(subject, answers))
+    on_stage("the same again")
+    best = sorted(caught, key=lambda each: -sum(each.played.mean_reward(unit) for unit in subject.units))
+    steadiness = await measure(subject, [oracle, *(each.played for each in best[:_HIGHEST_REPLAYED])])
+    return Evidence(
+        subject=subject,
+        floors={name: floor for name, (floor, _) in floors.items()},
+        oracle=oracle,
+        honest=played_honestly,
+        caught=tuple(caught),
+        text_components=tuple(_moved_by_texts(oracle, mute, subject.units)),
+        is_judged=any(step.grade.usage is not None for step in _all_steps(oracle, subject.units) if step.grade),
+        steadiness=steadiness,
+        leaks=leaks,
+        reached=await _share_reached(subject, oracle, played_honestly),
+    )
+
+
+def _all_steps(played: Played, units: Sequence[Unit]) -> Iterator[EpisodeStep]:
+    return (step for unit in units for step in played.steps(unit))
+
+
+def _moved_by_texts(oracle: Played, mute: Played, units: Sequence[Unit]) -> list[str]:
+    """Return the components whose score changes when the same decisions come without texts."""
+    pairs = zip(_all_steps(oracle, units), _all_steps(mute, units), strict=True)
+    moved: dict[str, None] = {}
+    for spoken, silent in pairs:
+        if spoken.grade is not None and silent.grade is not None:
+            for name, part in spoken.grade.components.items():
+                if part.score != silent.grade.components[name].score:
+                    moved[name] = None
+    return list(moved)
+
+
+async def _share_reached(subject: Subject, oracle: Played, honest: Played | None) -> float:
+    """Return the share of tickets on which random decisions, or the honest agent, earn half of the oracle's reward."""
+    chance = random.Random(subject.seed)  # noqa: S311 - no secret is made of it
+    reached = tickets = 0
+    for task in subject.tasks:
+        unaided = None if honest is None else honest.episodes[task.card.task_id].steps
+        for place, best in enumerate(oracle.episodes[task.card.task_id].steps):
+            tickets += 1
+            if best.grade is None:
+                continue
+            own = None if unaided is None else unaided[place].grade
+            found = [0.0 if own is None else own.reward]
+            draws = [chance.random() for _ in range(ATTEMPTS)]
+            found.extend(await _rewards_by_chance(task, place, draws))
+            reached += max(found) > 0.0 and max(found) >= best.grade.reward / 2
+    return reached / tickets
+
+
+async def _rewards_by_chance(task: OpenTask, place: int, draws: Sequence[float]) -> list[float]:
+    whole, case = task.chosen.task, task.cases[place]
+    return [
+        (await task.grader.grade(Submission(task=whole, case=case, action=action))).reward
+        for action in random_actions(whole.taxonomy, draws)
+    ]
