@@ -6,6 +6,7 @@ grader can discount a catch-all (`beyond_others`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Final
@@ -47,7 +48,7 @@ class TicketConcepts:
 
     def elsewhere(self, text: str) -> float:
         """Return the mean share, in [0, 1], of the other tickets' concepts that the text expresses; 0 if none."""
-        return sum([self._shares[place] for place in self._others.found_in(text)])
+        return math.fsum([self._shares[place] for place in self._others.found_in(text)])
 
 
 def concepts_of(submission: Submission, field: TextField) -> TicketConcepts | None:
@@ -87,4 +88,4 @@ def beyond_others(elsewhere: float) -> float:
     A third of the others is usual, since tickets of one desk have words in common; from there it falls evenly, and a
     text that covers all of them keeps nothing.
     """
-    return 1.0 if elsewhere <= _USUAL else (1.0 - elsewhere) / (1.0 - _USUAL)
+    return 1.0 if elsewhere <= _USUAL else max(0.0, (1.0 - elsewhere) / (1.0 - _USUAL))

@@ -137,6 +137,8 @@ def test_the_ticket_itself_counts_for_nothing() -> None:
     assert counts(first_lines) == 0.0
     assert counts(f"The customer says the following. {first_lines}") == 0.0
     assert counts(f"{REPLIES[1]} You wrote: {first_lines}", "response") == 0.0
+    framed = [f"{sentence}. We have read that." for sentence in TICKET.body.split(". ")]
+    assert counts(" ".join(framed), "response") == 0.0
 
 
 def test_a_few_words_of_the_ticket_may_be_quoted() -> None:
@@ -181,6 +183,15 @@ def test_what_is_longer_than_any_use_counts_less_and_then_for_nothing() -> None:
 )  # fmt: skip
 def test_disguised_words_are_not_read(word: str) -> None:
     assert readable(f"One {word} is due") == "One is due"
+
+
+def test_a_text_of_disguised_words_counts_for_nothing() -> None:
+    hidden = " ".join(
+        word if place % 3 else f"{word[:1]}\u200b{word[1:]}" for place, word in enumerate(REPLIES[1].split())
+    )
+    allowed = credit(submitted(hidden, "response"), "response")
+    assert (allowed.value, allowed.reason) == (0.0, "disguised words")
+    assert counts(REPLIES[1].replace("digits", "dig\u00adits"), "response") == 1.0
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,14 @@
 
 A grader that looks for words can be fed with words. So what stands in a text counts only as far as its author has said
 it, of this ticket: `readable` leaves out disguised words, and `credit` says how much the rest may count, for each text
-the least of what four rules allow.
+the least of what five rules allow.
 
+- **Disguise.** With one word and more than a twentieth of its words disguised a text counts less; from a fifth on, for nothing.
 - **Length.** A summary of up to 80 words and a reply of up to 250 count whole; from there it falls, and at twice as
   many words nothing counts. Nobody reads them, and room for everything is room for every guess.
 - **Copying.** The ticket is known already: a text counts whole while at most three fifths of its neighbouring words
-  stand next to each other in the ticket too; it counts for nothing from 85 % on, or when any 25 words on end are the
-  ticket's.
+  stand next to each other in the ticket too, and for nothing from 85 % on. Of passages, five or more words on end that
+  are the ticket's, it may quote twelve words and a tenth of its own length; with three tenths it counts for nothing.
 - **Repeating.** A text that was used for an earlier ticket of the episode earns nothing, also with up to a fifth of
   other words, unless one of those names something of this ticket.
 - **Connection.** More than twelve words have to be connected like sentences: shuffled words (their order is rather
@@ -46,7 +47,8 @@ WORDS_OF_USE: Final = {"summary": 80, "response": 250}
 """How many words of each text count whole; twice as many count for nothing."""
 
 _MOST_REPEATED = 8
-_COPIED_ON_END = 25
+_PASSAGE = 5  # words on end
+_QUOTED = 12  # as many words of passages as a quotation may have
 
 
 @attrs.frozen
@@ -62,10 +64,13 @@ _ticket: Final = ByIdentity(TicketWords.of)
 
 
 def credit(submission: Submission, field: TextField) -> Credit:
-    """Return how much of what the submission's summary or response contains may count: the least of the four."""
-    text = readable(submission.action.summary if field == "summary" else submission.action.response)
+    """Return how much of what the submission's summary or response contains may count: the least that a rule allows."""
+    written = submission.action.summary if field == "summary" else submission.action.response
+    text = readable(written)
     said, words, ticket = stems(text), _words(text), _ticket(submission.case.ticket)
     least = _of_length(said, field)
+    if text is not written:
+        least = _lesser(least, _of_disguise(text, written))
     if least.value > 0.0:
         least = _lesser(least, _of_connection(said, words, ticket))
     if least.value > 0.0:
@@ -81,7 +86,9 @@ def _lesser(one: Credit, other: Credit) -> Credit:
 
 def _falling(figure: float, whole: float, nothing: float, reason: str) -> Credit:
     """Return the credit that is 1 at one figure and before, 0 at the other and beyond, and falls evenly between."""
-    return Credit(min(1.0, max(0.0, (nothing - figure) / (nothing - whole))), reason)
+    if (figure <= whole) == (whole < nothing):
+        return _WHOLE
+    return Credit(max(0.0, (nothing - figure) / (nothing - whole)), reason)
 
 
 @lru_cache(maxsize=1024)  # each text is met again at the tickets that follow
@@ -91,7 +98,13 @@ def _words(text: str) -> frozenset[str]:
 
 def _of_length(said: Sequence[str], field: TextField) -> Credit:
     most = WORDS_OF_USE[field]
-    return _WHOLE if len(said) <= most else _falling(len(said), most, 2 * most, f"longer than {most} words")
+    return _falling(len(said), most, 2 * most, f"longer than {most} words")
+
+
+def _of_disguise(text: str, written: str) -> Credit:
+    number = len(written.split())
+    hidden = (number - len(text.split()) - 1) / max(1, number)  # one may be an accident
+    return _falling(hidden, 0.05, 0.2, "disguised words")
 
 
 def _of_connection(said: Sequence[str], words: frozenset[str], ticket: TicketWords) -> Credit:
@@ -103,29 +116,25 @@ def _of_connection(said: Sequence[str], words: frozenset[str], ticket: TicketWor
     ordered = min(0.0, 0.1 * number - 5.0)
     small = min(0.25, 0.01 * (number - NOTE_WORDS))
     repeated = 1.35 + number / 800
-    least = _WHOLE
-    if found.bits < ordered:
-        least = _falling(found.bits, ordered, ordered - 2.0, "words out of order")
-    if found.small_words < small:
-        least = _lesser(least, _falling(found.small_words, small, small / 2, "a list of words"))
-    if found.listed > 16:
-        least = _lesser(least, _falling(found.listed, 16, 22, "a list of words"))
-    if found.repetition > repeated:
-        least = _lesser(least, _falling(found.repetition, repeated, repeated + 0.3, "the same words over and over"))
-    return least
+    least = _falling(found.bits, ordered, ordered - 2.0, "words out of order")
+    least = _lesser(least, _falling(found.small_words, small, small / 2, "a list of words"))
+    least = _lesser(least, _falling(found.listed, 16, 22, "a list of words"))
+    return _lesser(least, _falling(found.repetition, repeated, repeated + 0.3, "the same words over and over"))
 
 
 def _of_copying(said: Sequence[str], words: frozenset[str], ticket: TicketWords) -> Credit:
-    shared = len(words & ticket.words)
-    if len(said) <= NOTE_WORDS or (2 * shared < len(words) and shared < _COPIED_ON_END * 2 // 3):
+    if len(said) <= NOTE_WORDS or len(words & ticket.words) < _QUOTED:
         return _WHOLE  # too few of the ticket's words for much of it to be copied
     copied = list(map(ticket.neighbours.__contains__, pairwise(said)))
-    if 5 * sum(copied) <= 3 * len(copied) and sum(copied) < _COPIED_ON_END - 1:
+    number = sum(copied)
+    if number < _QUOTED:
         return _WHOLE
-    on_end = max((len(list(run)) + 1 for same, run in groupby(copied) if same), default=0)
-    if on_end >= _COPIED_ON_END:
-        return Credit(0.0, f"{on_end} words on end stand in the ticket")
-    return _falling(sum(copied) / len(copied), 0.6, 0.85, "copied from the ticket")
+    runs = [len(list(run)) + 1 for same, run in groupby(copied) if same]
+    beyond = sum(run for run in runs if run >= _PASSAGE) - _QUOTED
+    return _lesser(
+        _falling(number / len(copied), 0.6, 0.85, "copied from the ticket"),
+        _falling(beyond / len(said), 0.1, 0.3, "whole passages of it are the ticket's"),
+    )
 
 
 def _of_repeating(
