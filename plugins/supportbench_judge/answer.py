@@ -34,6 +34,7 @@ def answer_form(criteria: Mapping[str, tuple[Criterion, ...]]) -> AnswerForm:
     return AnswerForm(
         name="judgement",
         noun="judgement",
+        private=True,  # a reason may say what the answer key holds
         schema=_closed({text: _closed({c.name: _of(c) for c in of_text}) for text, of_text in criteria.items()}),
     )
 
@@ -110,9 +111,8 @@ def _wrong_keys(where: str, value: object, wanted: tuple[str, ...]) -> Iterator[
             yield f'{where} has "{name}" more than once'
         elif value.get(name) is None:
             yield f'{where} lacks "{name}"'
-    extra = len([name for name in value if name not in wanted])
-    if extra:
-        yield f"{where} has {extra} keys too many; it has these alone: {', '.join(map(json.dumps, wanted))}"
+    if not set(value) <= set(wanted):
+        yield f"{where} has keys too many; it has these alone: {', '.join(map(json.dumps, wanted))}"
 
 
 def _bare(text: str) -> str:

@@ -84,8 +84,9 @@ class Endpoint:
             except EndpointError as error:
                 failure = EndpointError(self.connection.without_key(str(error)), reason=error.reason, usage=usage)
                 break
-            beginning = f"it begins: {shortened(said)}" if said.strip() else "it has no text"
-            text = f"the answer is no {form.noun}, even after a repair turn: {unusable}; {beginning}"
+            text = f"the answer is no {form.noun}, even after a repair turn: {unusable}"
+            if not form.private:
+                text += f"; it begins: {shortened(said)}" if said.strip() else "; it has no text"
             reason: EndpointFailure = "refused" if completion.refusal else "unusable"
             failure = EndpointError(self.connection.without_key(text), reason=reason, usage=usage)
             messages = _repair_messages(messages, said, repair, unusable.faults)

@@ -57,12 +57,14 @@ class EndpointOptions:
 class AnswerForm:
     """The form that an answer must have: a JSON object of this schema, which endpoints know under `name`.
 
-    `noun` is what the answer is called in errors. The schema keeps within what strict structured output knows.
+    `noun` is what the answer is called in errors; those of a `private` one repeat nothing of it. The schema keeps
+    within what strict structured output knows.
     """
 
     name: str
     noun: str
     schema: Mapping[str, Any]
+    private: bool = False
 
 
 def request_for(
