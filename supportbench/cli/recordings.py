@@ -32,12 +32,14 @@ _MOST_TOLD: Final = 10
 class CheckedRecording:
     """A recording whose every line can be graded again: how much there is, and which rubrics graded then and do now.
 
+    `actions` were graded, `unscored` ones had graders that failed, and `ungraded` tickets have no action to grade.
     `now` has by provider, split and index the rubric of each task.
     """
 
     path: Path
     episodes: int
     actions: int
+    unscored: int
     ungraded: int
     rubrics: Mapping[tuple[RubricCard, RubricCard], int]
     now: Mapping[tuple[str, str, int], RubricCard]
@@ -49,7 +51,7 @@ def check(regrader: Regrader, recording: Path) -> CheckedRecording:
     Raises:
         RunError: a line is no episode or cannot be graded again, or no action was graded.
     """
-    episodes = actions = steps = 0
+    episodes = actions = unscored = steps = 0
     rubrics: dict[tuple[RubricCard, RubricCard], int] = {}
     now: dict[tuple[str, str, int], RubricCard] = {}
     for line in _lines(recording):
@@ -58,13 +60,20 @@ def check(regrader: Regrader, recording: Path) -> CheckedRecording:
             actions += regrader.check(episode)
             card = regrader.rubric_of(episode)
         episodes += 1
+        unscored += episode.unscored
         steps += len(episode.steps)
         rubrics[episode.rubric, card] = rubrics.get((episode.rubric, card), 0) + 1
         now[episode.provider, episode.split, episode.index] = card
-    if not actions:
+    if not actions + unscored:
         raise RunError(f"{recording} has no graded actions.")
     return CheckedRecording(
-        path=recording, episodes=episodes, actions=actions, ungraded=steps - actions, rubrics=rubrics, now=now
+        path=recording,
+        episodes=episodes,
+        actions=actions,
+        unscored=unscored,
+        ungraded=steps - actions - unscored,
+        rubrics=rubrics,
+        now=now,
     )
 
 
@@ -79,7 +88,7 @@ async def graded_again(
     # A server may still record there: what was checked is graded, and no more.
     episodes = (line.episode for line in itertools.islice(read_lines(checked.path), checked.episodes))
     regrading = regrader.regrade_all(episodes, concurrency=concurrency)
-    with redirect_stdout(sys.stderr), _progress(checked.actions) as advance:
+    with redirect_stdout(sys.stderr), _progress(checked.actions + checked.unscored) as advance:
         async with closing((*registry.offers(), *graders.offers())), watch(registry), aclosing(regrading) as regraded:
             yield _advancing(regraded, advance)
 
@@ -89,14 +98,14 @@ async def _advancing(
 ) -> AsyncGenerator[RegradedEpisode, None]:
     async for episode in episodes:
         yield episode
-        advance(len(episode.graded))
+        advance(sum(step.action is not None for step in episode.now.steps))
 
 
-def say_ungraded(checked: CheckedRecording, what_becomes: str) -> None:
+def say_ungraded(tickets: int, what_becomes: str) -> None:
     """Say on standard error how many tickets have no grade to compare."""
-    if checked.ungraded:
-        noun = "ticket has" if checked.ungraded == 1 else "tickets have"
-        click.echo(f"{checked.ungraded} {noun} no recorded grade, after an error: {what_becomes}", err=True)
+    if tickets:
+        noun = "ticket has" if tickets == 1 else "tickets have"
+        click.echo(f"{tickets} {noun} no recorded grade, after an error: {what_becomes}", err=True)
 
 
 def say_unscored(errors: list[str]) -> None:
@@ -127,7 +136,7 @@ async def grade_again(
     """
     regrader = Regrader(registry, graders)
     checked = check(regrader, recording)
-    say_ungraded(checked, "left out")
+    say_ungraded(checked.ungraded + checked.unscored, "left out")
     for (then, now), count in checked.rubrics.items():
         if then != now:
             noun = "episode was" if count == 1 else "episodes were"
@@ -137,7 +146,7 @@ async def grade_again(
     data = sys.stdout
     async with graded_again(registry, graders, regrader, checked, concurrency=concurrency) as episodes:
         async for episode in episodes:
-            unscored.extend(step.error or "" for step in episode.unscored)
+            unscored.extend(after.error or "" for _, after in episode.graded if after.grade is None)
             for step in episode.steps:
                 total.add(step)
                 if as_json:

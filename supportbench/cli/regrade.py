@@ -60,9 +60,9 @@ def command(
 ) -> None:
     """Grade a RUN's actions again and show what changed; the agent is not asked.
 
-    RUN is a run's folder, a folder that a server recorded episodes in, or one of its files. It is left as it is; what
-    had no grade, after an error, still has none. Every line is checked first: a task that has changed since, or is not
-    there, is refused. To see whether the rewards of a recording still are what they were, use supportbench grade.
+    RUN is a run's folder, a folder that a server recorded episodes in, or one of its files. It is left as it is; a
+    ticket without an action, after an error, still has no grade. Every line is checked first: a task that has changed
+    since, or is not there, is refused. To see whether rewards still are what they were, use supportbench grade.
 
     Exits 0 when every action was graded, 1 when the grading of any failed (it is unscored then), 2 when it could not
     start.
@@ -79,6 +79,9 @@ def command(
         click.echo(f"Interrupted.{kept}", err=True)
         sys.exit(_INTERRUPTED)
     say_unscored([ticket.error for ticket in report.unscored])
+    if anew := sum(task.scored_anew for task in report.tasks):
+        noun = "ticket has a reward now, whose" if anew == 1 else "tickets have a reward now, whose"
+        click.echo(f"{anew} {noun} grading had failed; not compared", err=True)
     if as_json:
         print_json(codec.unstructure(report))
     else:
@@ -94,7 +97,7 @@ async def _regraded(
 ) -> RegradeReport:
     regrader = Regrader(registry, graders)
     checked = check(regrader, run)
-    say_ungraded(checked, "left as it is" if checked.ungraded == 1 else "left as they are")
+    say_ungraded(checked.ungraded, "left as it is" if checked.ungraded == 1 else "left as they are")
     # Before a grader is asked, which may have its price: a folder that cannot be written to is refused here.
     folder = (
         None if out is None else RegradedRun(out, run, registry=registry, rubrics=checked.now, concurrency=concurrency)

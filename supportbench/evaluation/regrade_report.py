@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 import attrs
 
 from supportbench.evaluation.regrading import RegradedEpisode
-from supportbench.models import EpisodeStep, Grade, RubricCard, Usage
+from supportbench.models import Grade, RubricCard, Usage
 
 _Place: TypeAlias = tuple[str, str, int]
 
@@ -40,7 +40,7 @@ class TicketChange:
 
 @attrs.frozen(kw_only=True)
 class UnscoredTicket:
-    """A ticket that had a grade and gets none now, and why."""
+    """A ticket with an action whose grading failed now, and why."""
 
     episode_id: str
     task_id: str
@@ -53,8 +53,9 @@ class TaskChange:
     """A task's figures, then and now.
 
     `score` is the mean reward of the actions that have both grades, None when there is none; `components` are the means
-    of those components that both rubrics have, over the actions to which both apply. `errors` and `unreached` tickets
-    had no grade and have none.
+    of those components that both rubrics have, over the actions to which both apply. `unscored` tickets have an action
+    whose grading failed now, `scored_anew` those whose grading failed then alone; `errors` and `unreached` tickets have
+    no action to grade.
     """
 
     provider: str
@@ -69,6 +70,7 @@ class TaskChange:
     old_unsafe: int
     new_unsafe: int
     unscored: int
+    scored_anew: int
     errors: int
     unreached: int
 
@@ -126,9 +128,10 @@ class Comparing:
                     error=step.error or "",
                 )
             )
-        for _, after in episode.graded:
-            if after.grade is not None and after.grade.usage is not None:
-                self._usage = after.grade.usage if self._usage is None else self._usage + after.grade.usage
+        for step in episode.now.steps:
+            used = step.judge_usage if step.grade is None else step.grade.usage
+            if used is not None:
+                self._usage = used if self._usage is None else self._usage + used
 
     def report(self, source: str, out: str | None) -> RegradeReport:
         """Return what it all came to."""
@@ -193,14 +196,15 @@ class _TaskSums:
         self._old_rubrics: dict[RubricCard, None] = {}
         self._score = _Sums()
         self._episodes = self._old_unsafe = self._new_unsafe = 0
-        self._unscored = self._errors = self._unreached = 0
+        self._unscored = self._scored_anew = self._errors = self._unreached = 0
 
     def add(self, episode: RegradedEpisode) -> None:
         self._episodes += 1
         self._old_rubrics[episode.then.rubric] = None
         self._unscored += len(episode.unscored)
-        self._errors += _count(episode.then.steps, "error")
-        self._unreached += _count(episode.then.steps, "unreached")
+        self._scored_anew += len(episode.scored_anew)
+        self._errors += sum(step.status == "error" for step in episode.now.steps) - len(episode.unscored)
+        self._unreached += sum(step.status == "unreached" for step in episode.now.steps)
         for before, after in episode.graded:
             if before.grade is not None and after.grade is not None:
                 self._add(before.ticket_id, before.grade, after.grade)
@@ -230,13 +234,10 @@ class _TaskSums:
             old_unsafe=self._old_unsafe,
             new_unsafe=self._new_unsafe,
             unscored=self._unscored,
+            scored_anew=self._scored_anew,
             errors=self._errors,
             unreached=self._unreached,
         )
-
-
-def _count(steps: Sequence[EpisodeStep], status: str) -> int:
-    return sum(step.status == status for step in steps)
 
 
 def _changes(sums: Mapping[str, _Sums]) -> dict[str, Change]:

@@ -43,8 +43,8 @@ class RegradedStep:
 class RegradedEpisode:
     """An episode as it was recorded (`then`), and with the grades that its actions get `now`.
 
-    Tickets that had no grade are the same in both. One whose grading fails now is `unscored`: its status is `error` in
-    `now`, with the action that it had.
+    Tickets without an action to grade are the same in both. One whose grading fails now is `unscored`: its status is
+    `error` in `now`, with the action that it had. One that was unscored then is graded like the others.
     """
 
     then: Episode
@@ -71,8 +71,14 @@ class RegradedEpisode:
 
     @property
     def unscored(self) -> tuple[EpisodeStep, ...]:
-        """The steps that were graded then and could not be now; `error` says why."""
-        return tuple(after for _, after in self.graded if after.grade is None)
+        """The steps that have an action which could not be graded now; `error` says why."""
+        return tuple(step for step in self.now.steps if step.error_kind == "grader")
+
+    @property
+    def scored_anew(self) -> tuple[EpisodeStep, ...]:
+        """The steps that were unscored then, as they are now with a grade."""
+        pairs = zip(self.then.steps, self.now.steps, strict=True)
+        return tuple(after for before, after in pairs if before.status != "graded" and after.status == "graded")
 
 
 class Regrader:
@@ -87,13 +93,15 @@ class Regrader:
         return self._opened(episode).grader.rubric.card
 
     def check(self, episode: Episode) -> int:
-        """Return how many actions of the episode were graded, and can be again.
+        """Return how many actions of the episode were graded, when all that have to be graded now can be.
 
         Raises:
             RunError: its task is not there, or is another one by now, or an action is none that it allows.
             RubricError, UnknownNameError: the rubric that is to grade it cannot be bound.
         """
-        return sum(submission is not None for submission in _submissions(episode, self._opened(episode).chosen.task))
+        for _ in _submissions(episode, self._opened(episode).chosen.task):
+            pass
+        return sum(step.status == "graded" for step in episode.steps)
 
     async def regrade(self, episode: Episode) -> tuple[RegradedStep, ...]:
         """Return the steps that were graded and are again, with the grades that they get now; raises like `check`."""
@@ -151,15 +159,15 @@ class Regrader:
 
 
 def _submissions(episode: Episode, task: Task) -> Iterator[Submission | None]:
-    """Yield for each step what its graders were given, None for one that was not graded."""
+    """Yield for each step what its graders were given, None for one without an action that came to them."""
     cases = {case.ticket.ticket_id: case for case in task.cases}
     earlier: tuple[SupportQueueAction, ...] = ()
     for step in episode.steps:
-        if step.status != "graded":
+        case, action = cases.get(step.ticket_id), step.action
+        if step.status != "graded" and (step.error_kind != "grader" or action is None):
             yield None
         else:
-            case, action = cases.get(step.ticket_id), step.action
-            if case is None or action is None or step.grade is None:
+            if case is None or action is None or (step.status == "graded" and step.grade is None):
                 missing = "there is no such ticket in the task" if case is None else "its action or grade is missing"
                 raise RunError(f"the step for ticket {shown(step.ticket_id)} cannot have been graded: {missing}.")
             try:
@@ -186,4 +194,5 @@ async def _graded(
         return attrs.evolve(
             step, status="error", grade=None, error=str(error), error_kind="grader", judge_usage=judge_usage
         )
-    return attrs.evolve(step, grade=without_details(grade))
+    scored = attrs.evolve(step, status="graded", error=None, error_kind=None, judge_usage=None)
+    return attrs.evolve(scored, grade=without_details(grade))

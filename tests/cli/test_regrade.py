@@ -60,7 +60,8 @@ TASKS = ["easy_inbox_cleanup", "medium_sla_defense", "hard_exec_escalations"]
 def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a run in which a random agent played every task twice."""
     folder = tmp_path_factory.mktemp("played")
-    done = supportbench("run", "--agent", "random", "--repeats", "2", "--seed", "5", "--out", "run", cwd=folder)
+    asked = ("--agent", "random", "--repeats", "2", "--seed", "5", "--concurrency", "1")
+    done = supportbench("run", *asked, "--out", "run", cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -251,6 +252,21 @@ class TestAGraderThatFails:
         assert (results["error_count"], results["unreached_count"]) == (4, 0)
         assert sum(len(task["rewards"]) for task in results["tasks"]) == 14
         assert min(reward for task in results["tasks"] for reward in task["rewards"]) > 0
+
+    def test_can_be_asked_again_for_what_it_left_unscored(self, run: Path, moody: dict[str, str]) -> None:
+        asked = ("regrade", "--rubric", "moody", "--json")
+        environ = {**moody, "MOODY_AT": "EXE-4410"}
+        first = supportbench(*asked, "run", "--out", "first", cwd=run.parent, environ=environ)
+        assert first.returncode == 1, first.stderr
+        second = supportbench(*asked, "first", "--out", "second", cwd=run.parent, environ=moody)
+        assert second.returncode == 0, second.stderr
+        assert "2 tickets have a reward now, whose grading had failed; not compared" in second.stderr
+        report = json.loads(second.stdout)
+        assert [task["scored_anew"] for task in report["tasks"]] == [0, 0, 2]
+        assert sum(task["score"]["actions"] for task in report["tasks"]) == 16
+        supportbench(*asked, "run", "--out", "whole", cwd=run.parent, environ=moody)
+        whole = [[step.grade and step.grade.reward for step in e.steps] for e in journal(run.parent / "whole")]
+        assert [[step.grade and step.grade.reward for step in e.steps] for e in journal(run.parent / "second")] == whole
 
     def test_is_no_end_where_it_fails_at_all_of_them(self, run: Path, moody: dict[str, str]) -> None:
         tickets = {step.ticket_id for episode in journal(run) for step in episode.steps}
