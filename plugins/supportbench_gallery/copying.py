@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from supportbench import SupportQueueAction
+from supportbench import SupportQueueAction, fold
 from supportbench_gallery.policy import Scene, Texts
 from supportbench_gallery.wording import wording
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n\s*\n")
+_NOTE_WORDS = 12
 _MOST_WORDS = {"summary": 70, "response": 200}
 
 
@@ -34,14 +35,25 @@ def parrot_in_frames(scene: Scene) -> Texts:
     return _up_to(mixed, _MOST_WORDS["summary"]), _up_to(mixed, _MOST_WORDS["response"])
 
 
+def parrot_note(scene: Scene) -> Texts:
+    """Return as many words of the ticket on end as make a note: those with most words of the trade."""
+    words = " ".join((scene.ticket.subject, scene.ticket.body, *scene.ticket.recent_events)).split()
+    trade = frozenset(fold(wording().vocabulary).split())
+    known = [not trade.isdisjoint(fold(word).split()) for word in words]
+    starts = range(max(1, len(words) - _NOTE_WORDS + 1))
+    best = max(starts, key=lambda start: sum(known[start : start + _NOTE_WORDS]))
+    note = " ".join(words[best : best + _NOTE_WORDS])
+    return note, note
+
+
 def reused(scene: Scene) -> Texts:
     """Return the honest texts of the ticket whose texts serve the others best; nothing for that ticket itself."""
     answer = _of_another(scene)
     return ("", "") if answer is None else (answer.summary, answer.response)
 
 
-def reused_with_details(scene: Scene) -> Texts:
-    """Return those texts with this ticket's subject and figures in them, and their sentences in another order."""
+def reused_in_person(scene: Scene) -> Texts:
+    """Return those texts with the name under this ticket in them, and their sentences in another order."""
     answer = _of_another(scene)
     if answer is None:
         return "", ""
@@ -56,13 +68,13 @@ def _of_another(scene: Scene) -> SupportQueueAction | None:
 def _made_to_fit(text: str, scene: Scene) -> str:
     sentences = _SENTENCE_END.split(text)
     turn = scene.observation.current_index % len(sentences)
-    details = " ".join(_details(scene))
-    return " ".join((f"This is about {scene.ticket.subject}.", *sentences[turn:], *sentences[:turn], f"({details})"))
+    return " ".join((f"Dear {_name_under(scene)},", *sentences[turn:], *sentences[:turn]))
 
 
-def _details(scene: Scene) -> list[str]:
-    """Return what looks like a detail in the ticket: words with figures in them."""
-    return [word for word in scene.ticket.body.split() if any(char.isdigit() for char in word)][:4]
+def _name_under(scene: Scene) -> str:
+    """Return the first words of the ticket's last line but one or last, where people put their names."""
+    lines = [line for line in scene.ticket.body.split("\n") if line.strip()]
+    return " ".join(lines[-2:][0].split()[:3]) if lines else "customer"
 
 
 def _sentences(scene: Scene) -> list[str]:

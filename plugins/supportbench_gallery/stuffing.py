@@ -16,11 +16,22 @@ def vocabulary(scene: Scene) -> Texts:
 
 
 def shuffled_words(scene: Scene) -> Texts:
-    """Return the words of this ticket's honest answer, three times over in any order, as a bag."""
+    """Return the words of this ticket's honest answer in any order, as a bag."""
     if scene.known is None:
         return "", ""
     answer = honest_answer(*scene.known)
-    return _shuffled(answer.summary, scene), _shuffled(answer.response, scene)
+    return _shuffled(answer.summary.split(), scene), _shuffled(answer.response.split(), scene)
+
+
+def shuffled_around_phrases(scene: Scene) -> Texts:
+    """Return a phrase of each of this ticket's concepts, whole, among the words of the honest answer in any order."""
+    if scene.known is None:
+        return "", ""
+    answer, (about, told) = honest_answer(*scene.known), _own_phrases(scene, most=1)
+    return (
+        _shuffled([*answer.summary.split(), *about], scene),
+        _shuffled([*answer.response.split(), *told], scene),
+    )
 
 
 def listed_phrases(scene: Scene) -> Texts:
@@ -57,10 +68,8 @@ def _own_phrases(scene: Scene, most: int | None = None) -> tuple[list[str], list
     return about, told
 
 
-def _shuffled(text: str, scene: Scene) -> str:
-    words = text.split() * 3
-    scene.chance.shuffle(words)
-    return " ".join(words)
+def _shuffled(parts: Sequence[str], scene: Scene) -> str:
+    return " ".join(scene.chance.sample(parts, len(parts)))
 
 
 def _glued(phrases: Sequence[str], scene: Scene) -> str:
