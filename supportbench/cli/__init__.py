@@ -15,7 +15,7 @@ import attrs
 import click
 
 from supportbench.cli.printing import printable
-from supportbench.errors import PluginCallError, SupportbenchError
+from supportbench.errors import GradingError, PluginCallError, ProviderError, SupportbenchError
 from supportbench.registry import Registry, load_registry
 from supportbench.settings import Settings, split_names
 
@@ -63,9 +63,17 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except SupportbenchError as error:
-            message = error.detail if isinstance(error, PluginCallError) else str(error)
-            click.echo(f"Error: {printable(message)}", err=True)
+            click.echo(f"Error: {printable(_told(error))}", err=True)
             sys.exit(2)
+
+
+def _told(error: SupportbenchError) -> str:
+    """Return the error's message: with the words of a plugin that sees answer keys only where they are asked for."""
+    if not isinstance(error, PluginCallError) or error.detail == str(error):
+        return str(error)
+    if isinstance(error, GradingError | ProviderError) and not logging.getLogger().isEnabledFor(logging.INFO):
+        return f"{error}. Its own words, which may have answer keys in them: supportbench -v …"
+    return error.detail
 
 
 @click.group(

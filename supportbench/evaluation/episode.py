@@ -148,8 +148,8 @@ class EpisodePlayer:
         message = str(error)
         if reply is not None and isinstance(error, ActionError | RefusedMessageError):  # which do not say whose fault
             message = f"agent {self.agent.label!r} failed at ticket {ticket_id!r}: {message}"
-        logger.warning("%s", error.detail if isinstance(error, PluginCallError) else message)
-        logger.info("where it came from:", exc_info=error)
+        logger.warning("%s", message)
+        logger.info("where it came from:", exc_info=error)  # with a grader's own words, which may have an answer key
         usage = None if reply is None else reply.usage
         return EpisodeStep(
             ticket_id=ticket_id,

@@ -113,7 +113,8 @@ class Service:
         if isinstance(error, StoreError):
             logger.error("%s", error, extra={"session_id": session_id})
         if isinstance(error, PluginCallError):
-            logger.error("%s", error.detail, extra={"session_id": session_id})
+            logger.error("%s", error, extra={"session_id": session_id})
+            logger.debug("%s", error.detail, extra={"session_id": session_id})  # its words may have an answer key
 
     def failed(self, error: Exception, session_id: str) -> Refusal:
         """Log a bug of ours and return what the client is told of it."""

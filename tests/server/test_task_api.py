@@ -267,13 +267,15 @@ def test_others_are_answered_while_a_long_range_is_made() -> None:
     [("splits", "splits"), ("num_tasks", "num_tasks"), ("task", "task"), ("task", "task_range"), ("splits", "tasks")],
 )
 def test_a_provider_that_fails_is_named(fails_at: str, what: str, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.ERROR), serving(shop_of(Endless(), Moody(fails_at))) as served:
+    with caplog.at_level(logging.DEBUG), serving(shop_of(Endless(), Moody(fails_at))) as served:
         body = None if what == "splits" else {"split": "test", **({"index": 0} if what == "task" else {})}
         refused = asked(served, f"/moody/{what}", body, 502)
         assert "task provider 'moody' failed" in refused["detail"]
         assert "answer key" not in json.dumps(refused)
         assert asked(served, "/triage/splits")
-    assert "the answer key is P1" in caplog.text
+    of_the_key = [record.levelname for record in caplog.records if "the answer key is P1" in record.getMessage()]
+    assert set(of_the_key) == {"DEBUG"}
+    assert "task provider 'moody' failed" in "".join(r.getMessage() for r in caplog.records if r.levelname == "ERROR")
 
 
 @pytest.mark.parametrize(
