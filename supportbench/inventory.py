@@ -7,6 +7,8 @@ from typing import Final, Literal
 
 import attrs
 
+from supportbench.offers import is_dishonest
+from supportbench.plugins import Plugin
 from supportbench.registry import Registry
 
 PluginStatus = Literal["ok", "broken", "blocked"]
@@ -18,6 +20,7 @@ _KINDS: Final = ("providers", "components", "checks", "rubrics", "agents", "exec
 class InstalledPlugin:
     """A plugin: where it comes from, what it `provides` (kind → names), and, if it is broken, why.
 
+    Its dishonest agents are listed apart, as `cheats`: they play in audits, and are no choice for an evaluation.
     `listens` says whether it is told of finished episodes. Of a blocked one no more than the name is known.
     """
 
@@ -42,12 +45,9 @@ def _loaded(registry: Registry) -> Iterator[InstalledPlugin]:
     problems = _problems(registry)
     listening = {plugin.name for plugin, _ in registry.listeners}
     for plugin in registry.plugins:
-        provides = {
-            kind: tuple(
-                entry.name for entry in getattr(registry, kind).entries.values() if entry.plugin.name == plugin.name
-            )
-            for kind in _KINDS
-        }
+        provides: dict[str, tuple[str, ...]] = {kind: tuple(_names(registry, kind, plugin)) for kind in _KINDS}
+        provides["cheats"] = tuple(name for name in provides["agents"] if is_dishonest(registry.agents[name]))
+        provides["agents"] = tuple(name for name in provides["agents"] if name not in provides["cheats"])
         yield InstalledPlugin(
             name=plugin.name,
             distribution=plugin.distribution,
@@ -57,6 +57,11 @@ def _loaded(registry: Registry) -> Iterator[InstalledPlugin]:
             listens=plugin.name in listening,
             problems=problems.get(plugin.name, ()),
         )
+
+
+def _names(registry: Registry, kind: str, plugin: Plugin) -> Iterator[str]:
+    entries = getattr(registry, kind).entries.values()
+    return (entry.name for entry in entries if entry.plugin.name == plugin.name)
 
 
 def _lost(registry: Registry) -> Iterator[InstalledPlugin]:

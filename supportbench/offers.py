@@ -44,6 +44,11 @@ def data_fingerprint_of(offer: object) -> str | None:
     return None if data is None else str(data)
 
 
+def is_dishonest(agent: object) -> bool:
+    """Return whether an agent says that it is dishonest: it plays in audits, and is no choice for an evaluation."""
+    return getattr(agent, "dishonest", False) is True
+
+
 def configure(offer: T, options: Mapping[str, Any], what: str) -> tuple[T, Mapping[str, Any]]:
     """Return the offer set up with these options, and the options with their defaults filled in.
 

@@ -11,8 +11,9 @@ from supportbench import codec
 from supportbench.errors import AgentError, OptionsError, UnknownNameError, boundary
 from supportbench.interfaces import Agent
 from supportbench.models import AgentReply, SupportQueueAction, SupportQueueObservation, fields
-from supportbench.offers import configure, data_fingerprint_of, version_of
+from supportbench.offers import configure, data_fingerprint_of, is_dishonest, version_of
 from supportbench.registry import Registry
+from supportbench.wording import did_you_mean
 
 
 @attrs.frozen(kw_only=True)
@@ -49,6 +50,9 @@ def choose_agent(registry: Registry, label: str, options: Mapping[str, Any] | No
     if fields.writable_text(label) != label:
         raise UnknownNameError(f"There is no agent {label!a}: that is no valid Unicode.")
     name, colon, argument = label.partition(":")
+    if name not in registry.agents:
+        honest = [entry.name for entry in registry.agents.entries.values() if not is_dishonest(entry.value)]
+        raise UnknownNameError(f"There is no agent {name!r}. {did_you_mean(name, honest)}")
     agent = registry.agents[name]
     given = dict(options or {})
     if colon:

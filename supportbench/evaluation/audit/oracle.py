@@ -16,7 +16,7 @@ import attrs
 from attrs import field
 
 from supportbench.models import Case, Concept, SupportQueueAction, Task
-from supportbench.text import PhraseGroups, contains_phrase
+from supportbench.text import PhraseGroups, fold
 
 _STYLES: Final = ((1, 0), (1, 1), (3, 0), (3, 1), (1, 2), (6, 0))
 
@@ -57,7 +57,7 @@ def honest_answers(task: Task, case: Case) -> Iterator[SupportQueueAction]:
     """
     key, taxonomy, speech = case.answer_key, task.taxonomy, _speech()
     for several, rank in _STYLES:
-        voice = _Voice(unsafe=key.unsafe_phrases, rank=rank, several=several)
+        voice = _Voice(unsafe=[fold(phrase) for phrase in key.unsafe_phrases], rank=rank, several=several)
         about = voice.sentences(key.summary_concepts, speech.summary_sentences) or [speech.nothing_expected]
         told = voice.sentences(key.response_concepts, speech.reply_sentences) or [_capital(speech.nothing_expected)]
         opening = speech.summary_opening.format(ticket=case.ticket.ticket_id)
@@ -73,7 +73,7 @@ def honest_answers(task: Task, case: Case) -> Iterator[SupportQueueAction]:
 
 @attrs.frozen(kw_only=True)
 class _Voice:
-    """A way of saying concepts: phrases of which rank, and how many in a sentence."""
+    """A way of saying concepts: phrases of which rank, how many in a sentence, and what is `unsafe`, folded."""
 
     unsafe: Sequence[str]
     rank: int
@@ -101,7 +101,7 @@ class _Voice:
         """Return how badly the phrase reads where a noun is wanted, and whether it is unsafe to say."""
         words, speech = phrase.lower().split(), _speech()
         return (
-            100 * any(contains_phrase(phrase, unsafe) or contains_phrase(unsafe, phrase) for unsafe in self.unsafe)
+            100 * any(unsafe in fold(phrase) or fold(phrase) in unsafe for unsafe in self.unsafe)
             + 3 * sum(word in speech.no_noun for word in words)
             + 2 * words[-1].endswith(("ed", "ing", "ly"))
             + 2 * words[0].endswith(("ed", "ing"))

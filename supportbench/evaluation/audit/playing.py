@@ -19,6 +19,7 @@ from supportbench.evaluation.episode import EpisodePlayer
 from supportbench.graders import OpenTask
 from supportbench.interfaces import Agent
 from supportbench.models import Episode, EpisodeStep, Submission, SupportQueueAction, SupportQueueObservation
+from supportbench.offers import is_dishonest
 from supportbench.registry import Registry
 from supportbench.wording import shown
 
@@ -137,11 +138,6 @@ class Cheat:
     agent: ChosenAgent
     plugin: str
     tactic: Tactic
-
-
-def is_dishonest(agent: object) -> bool:
-    """Return whether an agent declares that it is dishonest, so that it belongs to the gallery."""
-    return getattr(agent, "dishonest", False) is True
 
 
 def gallery(subject: Subject) -> tuple[Cheat, ...]:
