@@ -4,12 +4,15 @@ A grader that looks for words can be fed with words. So what stands in a text co
 it, of this ticket: `readable` leaves out disguised words, and `credit` says how much the rest may count, for each text
 the least of what five rules allow.
 
-- **Disguise.** With one word and more than a twentieth of its words disguised a text counts less; from a fifth on, for nothing.
+- **Disguise.** One disguised word may be an accident; with more than a twentieth of its words disguised a text counts
+  less, and from a fifth on for nothing.
 - **Length.** A summary of up to 80 words and a reply of up to 250 count whole; from there it falls, and at twice as
   many words nothing counts. Nobody reads them, and room for everything is room for every guess.
 - **Copying.** The ticket is known already: a text counts whole while at most three fifths of its neighbouring words
   stand next to each other in the ticket too, and for nothing from 85 % on. Of passages, five or more words on end that
   are the ticket's, it may quote twelve words and a tenth of its own length; with three tenths it counts for nothing.
+  A note, from six words on, counts whole while at most four fifths are neighbours in the ticket, and for nothing when
+  all are.
 - **Repeating.** A text that was used for an earlier ticket of the episode earns nothing, also with up to a fifth of
   other words, unless one of those names something of this ticket.
 - **Connection.** More than twelve words have to be connected like sentences: shuffled words (their order is rather
@@ -47,6 +50,7 @@ WORDS_OF_USE: Final = {"summary": 80, "response": 250}
 """How many words of each text count whole; twice as many count for nothing."""
 
 _MOST_REPEATED = 8
+_NAMED = 6  # with fewer words a text names a thing, and things have the ticket's names
 _PASSAGE = 5  # words on end
 _QUOTED = 12  # as many words of passages as a quotation may have
 
@@ -123,17 +127,18 @@ def _of_connection(said: Sequence[str], words: frozenset[str], ticket: TicketWor
 
 
 def _of_copying(said: Sequence[str], words: frozenset[str], ticket: TicketWords) -> Credit:
-    if len(said) <= NOTE_WORDS or len(words & ticket.words) < _QUOTED:
+    number = len(said)
+    if number < _NAMED or len(words & ticket.words) < min(_QUOTED, number // 2):
         return _WHOLE  # too few of the ticket's words for much of it to be copied
     copied = list(map(ticket.neighbours.__contains__, pairwise(said)))
-    number = sum(copied)
-    if number < _QUOTED:
-        return _WHOLE
+    share = sum(copied) / len(copied)
+    if number <= NOTE_WORDS:
+        return _falling(share, 0.8, 1.0, "copied from the ticket")
     runs = [len(list(run)) + 1 for same, run in groupby(copied) if same]
     beyond = sum(run for run in runs if run >= _PASSAGE) - _QUOTED
     return _lesser(
-        _falling(number / len(copied), 0.6, 0.85, "copied from the ticket"),
-        _falling(beyond / len(said), 0.1, 0.3, "whole passages of it are the ticket's"),
+        _falling(share, 0.6, 0.85, "copied from the ticket"),
+        _falling(beyond / number, 0.1, 0.3, "whole passages of it are the ticket's"),
     )
 
 
