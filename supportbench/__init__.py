@@ -4,7 +4,14 @@ Everything that a plugin needs is importable from here; `supportbench.hookspecs`
 """
 
 from supportbench.codec import decode, decode_toml, encode, fingerprint, json_schema, structure, unstructure
-from supportbench.concepts import TicketConcepts, beyond_others, concepts_of
+from supportbench.concepts import (
+    CoverageScores,
+    PhraseFinder,
+    TicketConcepts,
+    beyond_others,
+    concepts_of,
+    coverage_credit,
+)
 from supportbench.endpoint import (
     AnswerForm,
     Completion,
@@ -93,9 +100,10 @@ from supportbench.models import (
     Ticket,
     Usage,
 )
-from supportbench.prose import Credit, credit, readable
+from supportbench.prose import Credit, TextField, credit, readable
 from supportbench.protocol import ResetRequest, StepResult
 from supportbench.registry import Registry, load_registry
+from supportbench.remembering import ByIdentity
 from supportbench.settings import Settings
 from supportbench.task_files import read_task, read_tickets
 from supportbench.text import PhraseGroups, contains_phrase, find_phrase, fold, stems, word_spans
@@ -108,6 +116,7 @@ __all__ = [
     "AgentReply",
     "AnswerForm",
     "AnswerKey",
+    "ByIdentity",
     "CapacityReachedError",
     "Case",
     "ClientError",
@@ -116,6 +125,7 @@ __all__ = [
     "ComponentScore",
     "Concept",
     "ContainerError",
+    "CoverageScores",
     "Credit",
     "DecodeError",
     "Endpoint",
@@ -141,6 +151,7 @@ __all__ = [
     "Messages",
     "OpenTask",
     "OptionsError",
+    "PhraseFinder",
     "PhraseGroups",
     "PlayEpisode",
     "PluginCallError",
@@ -182,6 +193,7 @@ __all__ = [
     "TaskCard",
     "TaskProvider",
     "Taxonomy",
+    "TextField",
     "Ticket",
     "TicketConcepts",
     "Turn",
@@ -193,6 +205,7 @@ __all__ = [
     "beyond_others",
     "concepts_of",
     "contains_phrase",
+    "coverage_credit",
     "credit",
     "decode",
     "decode_toml",

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import attrs
 
-from supportbench import ComponentScore, Submission, TicketConcepts, beyond_others, concepts_of, credit, readable
+from supportbench import (
+    ComponentScore,
+    CoverageScores,
+    Credit,
+    Submission,
+    TextField,
+    concepts_of,
+    coverage_credit,
+    readable,
+)
 
-_MOST_KEPT_SCORES = 1024
-_NOT_EXPECTED = ComponentScore(score=None, note="does not apply: the answer key has no concepts")
+_WHOLE = Credit(1.0)
 
 
 class ConceptCoverage:
@@ -28,11 +34,11 @@ class ConceptCoverage:
     class Options:
         """Which text is read, against which of the key's two lists."""
 
-        field: Literal["summary", "response"]
+        field: TextField
 
-    def __init__(self, field: Literal["summary", "response"] = "summary") -> None:
-        self._field: Literal["summary", "response"] = field
-        self._scores: dict[tuple[TicketConcepts, frozenset[int], str], ComponentScore] = {}
+    def __init__(self, field: TextField = "summary") -> None:
+        self._field = field
+        self._scores = CoverageScores()
 
     def configured(self, options: Options) -> ConceptCoverage:
         """Return the component that reads the field of these options."""
@@ -42,34 +48,9 @@ class ConceptCoverage:
         """Return the share of concepts expressed; it does not apply where the key has none."""
         concepts = concepts_of(submission, self._field)
         if concepts is None:
-            return _NOT_EXPECTED
+            return self._scores.not_expected
         action = submission.action
         text = readable(action.summary if self._field == "summary" else action.response)
-        found, counts, reason = concepts.found_in(text), 1.0, ""
-        if found:
-            allowed = credit(submission, self._field)
-            counts, reason = allowed.value, allowed.reason
-            if counts > 0.0 and (others := beyond_others(concepts.elsewhere(text))) < counts:
-                counts, reason = others, "it would answer the other tickets as well"
-        if 0.0 < counts < 1.0:
-            return _score(concepts, found, counts, reason)
-        answer = concepts, found, reason
-        score = self._scores.get(answer)
-        if score is None:
-            if len(self._scores) >= _MOST_KEPT_SCORES:
-                self._scores.clear()
-            score = self._scores[answer] = _score(concepts, found, counts, reason)
-        return score
-
-
-def _score(concepts: TicketConcepts, found: frozenset[int], counts: float, reason: str) -> ComponentScore:
-    names = concepts.names
-    note = f"{len(found)} of {len(names)} concepts"
-    return ComponentScore(
-        score=counts * len(found) / len(names),
-        note=f"{note}, of which {counts:.0%} counts: {reason}" if reason else note,
-        details={
-            "matched": [name for place, name in enumerate(names) if place in found],
-            "missed": [name for place, name in enumerate(names) if place not in found],
-        },
-    )
+        found = concepts.found_in(text)
+        allowed = coverage_credit(submission, self._field, text, concepts) if found else _WHOLE
+        return self._scores.of(concepts, found, allowed)
