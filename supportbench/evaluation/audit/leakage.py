@@ -137,6 +137,7 @@ def _strings(value: object) -> Iterator[str]:
     """Yield every text of a JSON value, the names of fields with the plain values behind them."""
     if isinstance(value, Mapping):
         for name, inner in value.items():
+            yield str(name)
             yield from (f"{name}: {text}" for text in _strings(inner))
     elif isinstance(value, list | tuple):
         for inner in value:

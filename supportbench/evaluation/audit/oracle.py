@@ -90,11 +90,13 @@ class _Voice:
     def _phrases(self, concepts: Sequence[Concept]) -> list[str]:
         """Return a phrase for each concept that is not said by those before."""
         chosen: list[str] = []
+        said: set[int] = set()
         groups = PhraseGroups(concept.phrases for concept in concepts)
         for place, concept in enumerate(concepts):
-            if place not in groups.found_in(" / ".join(chosen)):
+            if place not in said:
                 ranked = sorted(concept.phrases, key=self._unfitness)
                 chosen.append(ranked[min(self.rank, len(ranked) - 1)])
+                said |= groups.found_in(chosen[-1])
         return chosen
 
     def _unfitness(self, phrase: str) -> int:
