@@ -17,6 +17,8 @@ and agents may have
   this process): each call then has a thread and an event loop of its own, so that nobody else has to wait. Keep nothing
   between calls that belongs to a loop or a thread, and set time limits: a call that is given up goes on until it ends,
   and a rubric has 128 such calls under way at most;
+- `scales` on a component that judges: by criterion the verdicts that there are, the worst first. Its scores' `details`
+  then have the verdicts by criterion under `verdicts`, which is what `supportbench judge-agreement` compares;
 - `async aclose()`, called once when everything is over.
 """
 

@@ -19,7 +19,18 @@ from supportbench.errors import GradingError, PluginCallError, ProviderError, Su
 from supportbench.registry import Registry, load_registry
 from supportbench.settings import Settings, split_names
 
-_COMMANDS: Final = ("run", "grade", "regrade", "serve", "tasks", "plugins", "rubrics", "lint", "audit")
+_COMMANDS: Final = (
+    "run",
+    "grade",
+    "regrade",
+    "serve",
+    "tasks",
+    "plugins",
+    "rubrics",
+    "lint",
+    "audit",
+    "judge-agreement",
+)
 
 
 @attrs.frozen(kw_only=True)
@@ -56,7 +67,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = import_module(f"supportbench.cli.{cmd_name}").command
+        command: click.Command = import_module(f"supportbench.cli.{cmd_name.replace('-', '_')}").command
         return command
 
     def invoke(self, ctx: click.Context) -> Any:

@@ -14,6 +14,7 @@ import click
 
 from supportbench import codec
 from supportbench.cli.printing import printable
+from supportbench.cli.progress import progress
 from supportbench.errors import RunError
 from supportbench.evaluation.regrading import RegradedEpisode, RegradedStep, Regrader
 from supportbench.graders import Graders
@@ -88,7 +89,7 @@ async def graded_again(
     # A server may still record there: what was checked is graded, and no more.
     episodes = (line.episode for line in itertools.islice(read_lines(checked.path), checked.episodes))
     regrading = regrader.regrade_all(episodes, concurrency=concurrency)
-    with redirect_stdout(sys.stderr), _progress(checked.actions + checked.unscored) as advance:
+    with redirect_stdout(sys.stderr), progress("grading", checked.actions + checked.unscored, "actions") as advance:
         async with closing((*registry.offers(), *graders.offers())), watch(registry), aclosing(regrading) as regraded:
             yield _advancing(regraded, advance)
 
@@ -179,22 +180,6 @@ def _at(line: RecordedLine) -> Iterator[None]:
         yield
     except RunError as error:
         raise RunError(f"{line}: {error}") from error
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Callable[[int], None]]:
-    """Show a bar on stderr that graded actions advance; nothing where stderr is no terminal."""
-    if not sys.stderr.isatty():
-        yield lambda actions: None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from supportbench.cli.tables import stderr
-
-    columns = (TextColumn("grading"), BarColumn(), MofNCompleteColumn(), TextColumn("actions"), TimeRemainingColumn())
-    with Progress(*columns, console=stderr(), transient=True) as bar:
-        task = bar.add_task("grading", total=total)
-        yield lambda actions: bar.update(task, advance=actions)
 
 
 # -- printing -----------------------------------------------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""How far a judge agrees with people, and with itself: labels, verdicts, and the figures that follow."""
