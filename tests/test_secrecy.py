@@ -181,7 +181,9 @@ SECRETS = {
     "summary phrase": "quokka",
     "second summary phrase": "numbat",
     "response phrase": "bilby",
+    "second response phrase": "woylie",
     "unsafe phrase": "potoroo",
+    "second unsafe phrase": "chuditch",
     "key extra, key": "bettong",
     "key extra, value": "dunnart",
     "key extra, deep": "kowari",
@@ -190,6 +192,7 @@ SECRETS = {
     "allowed link": "https://planigale.example",
     "allowed number": "555-5550199",
     "credit": "0.617283",
+    "other credit": "0.713942",
 }
 
 
@@ -199,10 +202,10 @@ def canary_task(**key: Any) -> Task:
         "queue": "technical",
         "disposition": "escalate",
         "acceptable_queues": {"success": 0.617283},
-        "acceptable_dispositions": {"respond": 0.617283},
+        "acceptable_dispositions": {"respond": 0.713942},
         "summary_concepts": [Concept(phrases=("quokka", "numbat"))],
-        "response_concepts": ["bilby"],
-        "unsafe_phrases": ["potoroo"],
+        "response_concepts": ["bilby", "woylie"],
+        "unsafe_phrases": ["potoroo", "chuditch"],
         "extra": {"bettong": ["dunnart", {"a": "kowari"}]},
     }
     return Task(

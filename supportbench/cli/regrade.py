@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Mapping
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import click
@@ -98,17 +99,18 @@ async def _regraded(
     regrader = Regrader(registry, graders)
     checked = check(regrader, run)
     say_ungraded(checked.ungraded, "left as it is" if checked.ungraded == 1 else "left as they are")
-    # Before a grader is asked, which may have its price: a folder that cannot be written to is refused here.
-    folder = (
-        None if out is None else RegradedRun(out, run, registry=registry, rubrics=checked.now, concurrency=concurrency)
-    )
     comparing = Comparing()
-    async with graded_again(registry, graders, regrader, checked, concurrency=concurrency) as episodes:
-        if folder is not None:
-            await folder.write(episodes, comparing.add)
-        else:
-            async for episode in episodes:
-                comparing.add(episode)
+    with ExitStack() as stack:
+        folder: RegradedRun | None = None
+        if out is not None:  # before a grader is asked, which may have its price: what cannot be written to is refused
+            made = RegradedRun(out, run, registry=registry, rubrics=checked.now, concurrency=concurrency)
+            folder = stack.enter_context(closing(made))
+        async with graded_again(registry, graders, regrader, checked, concurrency=concurrency) as episodes:
+            if folder is not None:
+                await folder.write(episodes, comparing.add)
+            else:
+                async for episode in episodes:
+                    comparing.add(episode)
     return comparing.report(str(run), None if out is None else str(out))
 
 

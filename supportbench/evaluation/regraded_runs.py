@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import platform
 import time
 from collections.abc import AsyncIterable, Callable, Mapping
@@ -91,11 +90,10 @@ class RegradedRun:
         """Append each episode as it comes, and tell of it; write and return the results."""
         begun = time.perf_counter()
         manifest = self._manifest
-        with contextlib.closing(self._folder) as folder:
-            async for episode in episodes:
-                folder.append(episode.now)
-                on_episode(episode)
-            summary = summarize(folder.episodes())
+        async for episode in episodes:
+            self._folder.append(episode.now)
+            on_episode(episode)
+        summary = summarize(self._folder.episodes())
         results = Results(
             run_id=manifest.run_id,
             agent=manifest.agent,
@@ -118,3 +116,7 @@ class RegradedRun:
                 f"Cannot write {self._out / RESULTS}: {error.strerror}. Graded episodes are kept."
             ) from error
         return results
+
+    def close(self) -> None:
+        """Close the journal; what was written stays."""
+        self._folder.close()
