@@ -71,7 +71,7 @@ class TicketConcepts:
 
     def elsewhere(self, text: str) -> float:
         """Return the mean share, in [0, 1], of the other tickets' concepts that the text expresses; 0 if none."""
-        return sum([self._shares[place] for place in self._others.found_in(text)])
+        return min(1.0, sum([self._shares[place] for place in self._others.found_in(text)]))
 
 
 def concepts_of(
@@ -116,7 +116,7 @@ def beyond_others(elsewhere: float) -> float:
     A third of the others is usual, since tickets of one desk have words in common; from there it falls evenly, and a
     text that covers all of them keeps nothing.
     """
-    return 1.0 if elsewhere <= _USUAL else (1.0 - elsewhere) / (1.0 - _USUAL)
+    return 1.0 if elsewhere <= _USUAL else max(0.0, (1.0 - elsewhere) / (1.0 - _USUAL))
 
 
 def coverage_credit(submission: Submission, field: TextField, text: str, concepts: TicketConcepts) -> Credit:
