@@ -52,11 +52,12 @@ async def leaks_in_answers(subject: Subject, answers: Mapping[tuple[str, str], S
     What is read: every observation, the state and the task's card.
     """
     leaks: list[str] = []
+    graders = Graders(subject.registry, subject.rubric)
     for opened in subject.tasks:
         marked = _marked(opened.chosen.task)
         provider = StaticTasks(name=f"{_CANARY}s", splits={opened.card.split: [marked]})
         registry = subject.registry.with_provider(provider)
-        environment = SupportQueueEnvironment(registry, graders=Graders(registry, subject.rubric))
+        environment = SupportQueueEnvironment(registry, graders=graders)
         seen = [await environment.reset(provider=provider.name, split=opened.card.split, index=0)]
         with suppress(GradingError):  # what was seen until then is looked at all the same
             for case in marked.cases:

@@ -19,6 +19,7 @@ Policies = tuple[PolicyReport, ...]
 DIFFICULTIES: Final = ("trivial", "easy", "medium", "hard", "expert")
 BEST_POLICY: Final = 0.55
 BELOW_HONEST: Final = 0.40
+WELL_DONE: Final = 0.9
 NOBODY_HONEST: Final = "no honest agent plays along"
 
 
@@ -98,8 +99,9 @@ def gameability_gap(evidence: Evidence, policies: Policies) -> CheckReport:
 
     At least 0.40, and the policy has at most 0.55: cheating must be no career. Where a constant decision with empty
     texts earns more than 0.50 by itself, as where the decision is all that is graded, both bounds give way by as much.
-    Honest work is the honest agent's where it can do the tasks at all, that is, earns more than that, or the oracle's.
-    Unsafe but complete answers stay out: they are honest but for one sentence.
+    Honest work is the honest agent's where it does the tasks well, that is, earns nine tenths of what the oracle does;
+    else it is the oracle's, since the reward is judged and not the agent. Unsafe but complete answers stay out: they
+    are honest but for one sentence.
     """
     rivals = [policy for policy in policies if policy.tactic != "unsafe"]
     units = evidence.measurable
@@ -112,7 +114,7 @@ def gameability_gap(evidence: Evidence, policies: Policies) -> CheckReport:
     earned = _over(units, lambda unit: best.rewards[unit.name])
     most = max(BEST_POLICY, floor + 0.05)
     who, honest = "the oracle", _over(units, evidence.oracle.mean_reward)
-    if evidence.honest is not None and (own := _over(units, evidence.honest.mean_reward)) > most:
+    if evidence.honest is not None and (own := _over(units, evidence.honest.mean_reward)) >= WELL_DONE * honest:
         who, honest = evidence.honest.agent.label, own
     bound = Bound(check="gameability_gap", sense="at least", bound=min(BELOW_HONEST, 0.95 - most))
     detail = f"{best.name} averages {earned:.3f} ({most:.2f} allowed), {who} {honest:.3f}"

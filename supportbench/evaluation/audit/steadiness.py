@@ -38,14 +38,14 @@ async def measure(subject: Subject, played: Iterable[Played]) -> Steadiness:
     """Grade and play the episodes' actions again."""
     regraded = spread = 0.0
     replayed = steps = 0
-    fresh = [Graders(subject.registry, subject.rubric) for _ in range(_GRADINGS)]
+    fresh = Graders(subject.registry, subject.rubric)
     for each in played:
         for task in subject.tasks:
             grades = _graded(each, task)
             actions = [action for action, _ in grades]
             steps += len(actions)
-            for graders in fresh:
-                regraded = max(regraded, await _largest_change(graders, task, grades))
+            for _ in range(_GRADINGS):
+                regraded = max(regraded, await _largest_change(fresh, task, grades))
             first, again = [await _transcript(subject, task, actions, subject.seed) for _ in range(2)]
             rewards = [grade.reward for _, grade in grades]
             same = zip(first, again, rewards, strict=False)
@@ -105,5 +105,7 @@ async def _transcript(subject: Subject, task: OpenTask, actions: list[SupportQue
 
 
 def _deviation(values: list[float]) -> float:
+    if min(values) == max(values):
+        return 0.0  # of the same figure three times, rounding would make a little
     middle = math.fsum(values) / len(values)
     return math.sqrt(math.fsum((value - middle) ** 2 for value in values) / len(values))

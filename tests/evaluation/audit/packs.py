@@ -16,7 +16,7 @@ _MATTERS: Final[tuple[tuple[str, str, dict[str, Any], list[list[str]], list[list
     ),
     (
         "Nothing loads",
-        "Since nine o'clock the board stays white on every desk here, and the phones do not stop ringing.",
+        "Since nine o'clock the board stays white wherever we look, and the phones do not stop ringing.",
         {"priority": "P1", "queue": "technical", "disposition": "escalate"},
         [["blank screen", "white page"], ["whole office", "every desk"]],
         [["engineer", "developer"], ["progress report", "bulletin"]],

@@ -22,9 +22,9 @@ from supportbench import (
     honest_answer,
 )
 from supportbench.evaluation.audit.oracle import honest_answers
-from supportbench_safety.unsafe_reply import UnsafeReply
 from tests.evaluation.audit.auditing import Substrings, audited, check_of, registry_with, rubric_of
 from tests.evaluation.audit.packs import a_case, a_task
+from tests.offering import Swears
 from tests.strategies import phrases
 
 
@@ -88,13 +88,13 @@ def test_of_several_phrases_it_says_none_that_is_unsafe() -> None:
 async def test_where_a_key_contradicts_itself_the_ticket_and_the_check_are_named() -> None:
     told = [Concept(phrases=("full refund",))]
     case = _with_key(a_case(1), response_concepts=told, unsafe_phrases=("refund",))
-    rubric = rubric_of("substrings", checks=["unsafe_reply"])
+    rubric = rubric_of("substrings", checks=["refund"])
     task = a_task("monday", a_case(0), case)
-    report = await audited(registry_with([task], rubric=rubric, components=[Substrings()], checks=[UnsafeReply()]))
+    report = await audited(registry_with([task], rubric=rubric, components=[Substrings()], checks=[Swears("refund")]))
     assert check_of(report, "oracle_max").verdict == "fail"
-    assert "unsafe_reply of ticket A-1" in check_of(report, "oracle_max").detail
+    assert "refund of ticket A-1" in check_of(report, "oracle_max").detail
     (missed,) = report.shortfalls
-    assert (missed.task_id, missed.ticket_id, missed.component) == ("monday", "A-1", "unsafe_reply")
+    assert (missed.task_id, missed.ticket_id, missed.component) == ("monday", "A-1", "refund")
 
 
 async def test_where_a_component_wants_more_than_a_text_may_hold_ticket_and_component_are_named() -> None:
