@@ -19,7 +19,10 @@ block_option: Final = click.option(
 )
 json_option: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 rubric_option: Final = click.option(
-    "--rubric", metavar="NAME|FILE.toml", help="Grade every task by this rubric instead of the task's own."
+    "--rubric",
+    metavar="NAME|FILE.toml",
+    help="Grade every task by this rubric instead of the task's own; NAME:gate and NAME:binary change it. "
+    "See: supportbench rubrics.",
 )
 existing_file: Final = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 

@@ -12,7 +12,7 @@ import click
 
 from supportbench import codec
 from supportbench.cli import Program
-from supportbench.cli.options import block_option, existing_file, json_option, print_json
+from supportbench.cli.options import block_option, existing_file, json_option, print_json, rubric_option
 from supportbench.cli.recordings import CONCURRENCY, check, graded_again, say_ungraded, say_unscored, told
 from supportbench.evaluation.regrade_report import Change, Comparing, RegradeReport, TaskChange
 from supportbench.evaluation.regraded_runs import RegradedRun
@@ -28,11 +28,7 @@ _MOST_TICKETS = 10
 
 @click.command(name="regrade", epilog="Example: supportbench regrade runs/one --rubric exact --out runs/one-exact")
 @click.argument("run", type=click.Path(exists=True, path_type=Path))
-@click.option(
-    "--rubric",
-    metavar="NAME|FILE.toml[:gate][:binary]",
-    help="Grade by this rubric (default: each task's own). See: supportbench rubrics.",
-)
+@rubric_option
 @click.option("--tickets", type=existing_file, help="The tickets, where it was played on a file of your own.")
 @click.option(
     "--concurrency",

@@ -62,7 +62,11 @@ def _option(group: str, name: str, attribute: str, told: str, **kind: Any) -> Ca
 )
 @_option("What is served", "--provider", "provider", "Whose tasks a reset means that names none.", metavar="NAME")
 @_option(
-    "What is served", "--rubric", "rubric", "Grade by this rubric, not by the task's own.", metavar="NAME|FILE.toml"
+    "What is served",
+    "--rubric",
+    "rubric",
+    "Grade by this rubric, not by the task's own; NAME:gate and NAME:binary change it. See: supportbench rubrics.",
+    metavar="NAME|FILE.toml",
 )
 @_option(
     "What is served",
