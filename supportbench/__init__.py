@@ -100,7 +100,7 @@ from supportbench.models import (
     Ticket,
     Usage,
 )
-from supportbench.prose import Credit, TextField, credit, readable
+from supportbench.prose import Credit, TextField, credit, readable, unquoted
 from supportbench.protocol import ResetRequest, StepResult
 from supportbench.registry import Registry, load_registry
 from supportbench.remembering import ByIdentity
@@ -222,6 +222,7 @@ __all__ = [
     "readable",
     "stems",
     "structure",
+    "unquoted",
     "unstructure",
     "word_spans",
 ]

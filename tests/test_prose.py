@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supportbench import AnswerKey, Case, Submission, Ticket, credit, load_registry, readable
+from supportbench import AnswerKey, Case, Submission, Ticket, credit, load_registry, readable, unquoted
 from supportbench.prose import TextField
 from tests.offering import a_task, an_action
 
@@ -145,6 +145,14 @@ def test_a_few_words_of_the_ticket_may_be_quoted() -> None:
     assert (
         counts('The customer writes "our card was charged two times for invoice INV-4481" and wants one back.') == 1.0
     )
+
+
+def test_what_is_quoted_at_length_is_not_said() -> None:
+    quoted = "You wrote: please send one of them back to the same card before we close the month. We ask billing."
+    assert unquoted(quoted, TICKET) == "You wrote: . We ask billing."
+    assert unquoted(f"{TICKET.body} Yes. {TICKET.body}", TICKET).split() == [".", "Yes.", "."]
+    for text in ("You ask for one of them back to the same card. We ask billing.", ""):
+        assert unquoted(text, TICKET) == text
 
 
 def test_a_text_counts_once_an_episode() -> None:

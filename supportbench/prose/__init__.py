@@ -1,8 +1,8 @@
 """Whether a text says something of its ticket, before anyone asks what it contains.
 
 A grader that looks for words can be fed with words. So what stands in a text counts only as far as its author has said
-it, of this ticket: `readable` leaves out disguised words, and `credit` says how much the rest may count, for each text
-the least of what five rules allow.
+it, of this ticket: `readable` leaves out disguised words, `unquoted` leaves out what is quoted at length from the
+ticket, and `credit` says how much the rest may count, for each text the least of what five rules allow.
 
 - **Disguise.** One disguised word may be an accident; with more than a twentieth of its words disguised a text counts
   less, and from a fifth on for nothing.
@@ -32,14 +32,14 @@ from typing import Final, Literal
 
 import attrs
 
-from supportbench.models import Submission, SupportQueueAction
+from supportbench.models import Submission, SupportQueueAction, Ticket
 from supportbench.prose.disguises import readable
 from supportbench.prose.order import connection
 from supportbench.prose.ticket_words import TicketWords
 from supportbench.remembering import ByIdentity
-from supportbench.text import stems
+from supportbench.text import stems, word_spans
 
-__all__ = ["Credit", "TextField", "credit", "readable"]
+__all__ = ["Credit", "TextField", "credit", "readable", "unquoted"]
 
 TextField = Literal["summary", "response"]
 
@@ -52,6 +52,7 @@ WORDS_OF_USE: Final = {"summary": 80, "response": 250}
 _MOST_REPEATED = 8
 _NAMED = 6  # with fewer words a text names a thing, and things have the ticket's names
 _PASSAGE = 5  # words on end
+_LONG = 10  # from so many words on a passage is a quotation, which its writer has not said
 _QUOTED = 12  # as many words of passages as a quotation may have
 
 
@@ -82,6 +83,29 @@ def credit(submission: Submission, field: TextField) -> Credit:
     if least.value > 0.0:
         least = _lesser(least, _of_repeating(words, ticket, submission.previous, field))
     return least
+
+
+def unquoted(text: str, ticket: Ticket) -> str:
+    """Return the text without what it quotes of the ticket: passages of ten or more of its words on end.
+
+    What somebody quotes at length is not said by them. A text without such passages is returned as it is.
+    """
+    said, known = stems(text), _ticket(ticket)
+    if len(said) < _LONG or len(_words(text) & known.words) < _LONG // 2:
+        return text
+    passages: list[tuple[int, int]] = []
+    behind = 0
+    for copied, run in groupby(map(known.neighbours.__contains__, pairwise(said))):
+        first, behind = behind, behind + len(list(run))
+        if copied and behind - first >= _LONG - 1:
+            passages.append((first, behind))
+    if not passages:
+        return text
+    spans, own, end = word_spans(text), [], 0
+    for first, last in passages:
+        own.append(text[end : spans[first][1]])
+        end = spans[last][2]
+    return "".join((*own, text[end:]))
 
 
 def _lesser(one: Credit, other: Credit) -> Credit:

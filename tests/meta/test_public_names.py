@@ -119,6 +119,7 @@ PUBLIC = {
     "readable",
     "stems",
     "structure",
+    "unquoted",
     "unstructure",
     "word_spans",
 }
