@@ -119,8 +119,8 @@ def _print(report: AgreementReport) -> None:
     for each in report.criteria:
         if each.agreement.pairs:
             rows = [[verdict, *map(str, counts)] for verdict, counts in zip(each.scale, each.confusion, strict=True)]
-            title = f"{each.component}.{each.criterion}: people's verdicts down, the judge's across"
-            show(console, table(["", *each.scale], rows, numbers=each.scale, title=title))
+            console.print(printable(f"{each.component}.{each.criterion}: people's verdicts down, the judge's across"))
+            show(console, table(["", *each.scale], rows, numbers=each.scale))
     if report.not_judged:
         noun = "label is of a text" if report.not_judged == 1 else "labels are of texts"
         console.print(f"{report.not_judged} {noun} that no judge was asked about, and in no figure.")

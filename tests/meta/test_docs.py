@@ -27,6 +27,7 @@ from supportbench.rubrics import bind
 from supportbench.settings import ServerSettings, Settings, variable_of
 from supportbench.task_files import _TicketLine
 from supportbench_agents.openai_options import OpenAIOptions
+from supportbench_judge.options import JudgeOptions
 from tests.meta.snippets import DOCS, README, ROOT
 
 
@@ -121,6 +122,7 @@ _TABLES: Final[Mapping[str, Mapping[str, type[Any]]]] = {
         "Task of the results": TaskResult,
     },
     "how-to/evaluate-a-model.md": {"Options": OpenAIOptions},
+    "how-to/judge.md": {"Your own criteria": JudgeOptions},
 }
 
 

@@ -37,6 +37,7 @@ from tests.meta.snippets import (
     snippets_of,
 )
 from tests.meta.workshop import Workshop
+from tests.stubs.judge_endpoint import honest, is_for_a_judge
 from tests.stubs.openai_endpoint import OpenAIStub, completion
 
 # The types that a `toml` or `json` snippet may name: public ones, and the lines of files that only commands read.
@@ -133,19 +134,18 @@ def _load_as_plugin(names: Mapping[str, Any]) -> None:
 
 
 def _answering() -> OpenAIStub:
-    """A model that says the same to every ticket."""
-    return OpenAIStub(
-        completion(
-            {
-                "summary": "A customer cannot sign in.",
-                "priority": "P2",
-                "queue": "technical",
-                "disposition": "escalate",
-                "response": "We are looking into it and will write to you again.",
-                "confidence": 0.6,
-            }
-        )
+    """A model that says the same to every ticket, and that judges honestly."""
+    action = completion(
+        {
+            "summary": "A customer cannot sign in.",
+            "priority": "P2",
+            "queue": "technical",
+            "disposition": "escalate",
+            "response": "We are looking into it and will write to you again.",
+            "confidence": 0.6,
+        }
     )
+    return OpenAIStub(lambda request: honest(request) if is_for_a_judge(request) else action)
 
 
 # The plugin that the page about broken plugins finds installed.

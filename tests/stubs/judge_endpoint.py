@@ -51,6 +51,11 @@ class Asked:
         return cls(marker=fence[1], material=json.loads(fence[2]), expected=expected, scales=scales)
 
 
+def is_for_a_judge(request: Request) -> bool:
+    """Return whether the request asks for verdicts."""
+    return "<material " in request.body["messages"][1]["content"]
+
+
 def judged_honestly(asked: Asked) -> Judged:
     """Return what an honest judge answers: how many points are met decides `coverage`."""
     judged: Judged = {}
