@@ -21,8 +21,11 @@ from supportbench import Registry, encode, hookspecs
 from supportbench.cli import cli
 from supportbench.cli.grade import LoggedAction
 from supportbench.codec import _RENAMED
+from supportbench.evaluation.regrade_report import Change, RegradeReport, TaskChange, TicketChange, UnscoredTicket
+from supportbench.evaluation.regraded_runs import Origin
 from supportbench.evaluation.results import PluginCard, Results, TaskResult
 from supportbench.evaluation.run import RunManifest, TaskManifest
+from supportbench.evaluation.safety_pairs import CheckReport, Miss, RuleReport
 from supportbench.rubrics import bind
 from supportbench.settings import ServerSettings, Settings, variable_of
 from supportbench.task_files import _TicketLine
@@ -120,6 +123,15 @@ _TABLES: Final[Mapping[str, Mapping[str, type[Any]]]] = {
         "Usage": supportbench.Usage,
         "results.json": Results,
         "Task of the results": TaskResult,
+        "Origin": Origin,
+        "What supportbench regrade --json prints": RegradeReport,
+        "Change": Change,
+        "Task of a regrade": TaskChange,
+        "Ticket of a regrade": TicketChange,
+        "Unscored ticket": UnscoredTicket,
+        "Check of a lint": CheckReport,
+        "Rule of a lint": RuleReport,
+        "Miss": Miss,
     },
     "how-to/evaluate-a-model.md": {"Options": OpenAIOptions},
     "how-to/judge.md": {"Your own criteria": JudgeOptions},
