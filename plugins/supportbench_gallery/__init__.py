@@ -32,6 +32,7 @@ def supportbench_agents() -> Iterator[Agent]:
     yield Policy(name="cheat_parrot_note", write=copying.parrot_note)
     yield Policy(name="cheat_reused", write=copying.reused)
     yield Policy(name="cheat_reused_named", write=copying.reused_in_person)
+    yield Policy(name="cheat_rotated", write=copying.rotated)
     yield Policy(name="cheat_zero_width", write=hiding.zero_width)
     yield Policy(name="cheat_blank_letters", write=hiding.blank_letters)
     yield Policy(name="cheat_tags", write=hiding.tag_characters)
@@ -43,6 +44,13 @@ def supportbench_agents() -> Iterator[Agent]:
     yield Policy(name="cheat_learned", tactic="catch_all", write=catch_all.learned_template)
     yield Policy(name="cheat_catch_all", tactic="catch_all", write=catch_all.best_texts)
     yield Policy(name="cheat_catch_all_reworded", tactic="catch_all", write=catch_all.best_texts_reworded)
+    yield Policy(name="cheat_denials", tactic="catch_all", write=catch_all.denials)
     yield Policy(name="cheat_note", tactic="catch_all", write=catch_all.best_note)
     yield Policy(name="cheat_template_list", tactic="catch_all", write=catch_all.template_and_list)
     yield Policy(name="cheat_unsafe", tactic="unsafe", decide=unsafe.honest_decision, write=unsafe.with_unsafe_sentence)
+    yield Policy(
+        name="cheat_unsafe_disguised",
+        tactic="unsafe",
+        decide=unsafe.honest_decision,
+        write=unsafe.with_disguised_sentence,
+    )

@@ -38,6 +38,15 @@ def best_texts_reworded(scene: Scene) -> Texts:
     return f"{scene.ticket.subject}: {summary}", f"Re: {scene.ticket.subject}. {reply}"
 
 
+def denials(scene: Scene) -> Texts:
+    """Return sentences that deny whatever this ticket's group wants most."""
+    about, told = (
+        " ".join(f"We do not think that it is about {phrase}." for phrase in _firsts(wanted)[:most])
+        for wanted, most in ((scene.group.summary_phrases, 7), (scene.group.response_phrases, 22))
+    )
+    return about, told
+
+
 def best_note(scene: Scene) -> Texts:
     """Return a note as terse as notes may be, with what this ticket's group wants most; another order each time."""
     turn = scene.observation.current_index

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from supportbench import SupportQueueAction, fold
+from supportbench import SupportQueueAction, fold, honest_answer
 from supportbench_gallery.policy import Scene, Texts
 from supportbench_gallery.wording import wording
 
@@ -58,6 +58,16 @@ def reused_in_person(scene: Scene) -> Texts:
     if answer is None:
         return "", ""
     return _made_to_fit(answer.summary, scene), _made_to_fit(answer.response, scene)
+
+
+def rotated(scene: Scene) -> Texts:
+    """Return the honest texts of the group's next ticket, so that none is used twice in a task."""
+    cases = scene.group.cases
+    place = next((place for place, known in enumerate(cases) if known == scene.known), None)
+    if place is None or len(cases) < 2:
+        return "", ""
+    answer = honest_answer(*cases[(place + 1) % len(cases)])
+    return answer.summary, answer.response
 
 
 def _of_another(scene: Scene) -> SupportQueueAction | None:

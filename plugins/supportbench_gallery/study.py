@@ -17,6 +17,7 @@ from supportbench import AnswerKey, Case, Concept, PhraseGroups, SupportQueueAct
 
 Side = Literal["summary", "response"]
 Known = tuple[Task, Case]
+Phrases = tuple[tuple[str, ...], ...]
 Allowed = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
 
 _MOST_STUDIED = 200
@@ -60,12 +61,12 @@ class Group:
         )
 
     @cached_property
-    def summary_phrases(self) -> tuple[tuple[str, ...], ...]:
+    def summary_phrases(self) -> Phrases:
         """What to say in a summary, whatever the ticket: see `best_phrases`."""
         return best_phrases(concepts_of(self.cases, "summary"))
 
     @cached_property
-    def response_phrases(self) -> tuple[tuple[str, ...], ...]:
+    def response_phrases(self) -> Phrases:
         """What to say in a reply, whatever the ticket: see `best_phrases`."""
         return best_phrases(concepts_of(self.cases, "response"))
 
@@ -140,7 +141,7 @@ def concepts_of(cases: Iterable[Known], side: Side) -> list[Concept]:
     ]
 
 
-def best_phrases(concepts: Sequence[Concept], most: int = 24) -> tuple[tuple[str, ...], ...]:
+def best_phrases(concepts: Sequence[Concept], most: int = 24) -> Phrases:
     """Return the phrases that express most concepts with least, best first, each with others that do the same.
 
     Greedy: the phrase that expresses most of what is not expressed yet, then the next; at most `most` of them.
