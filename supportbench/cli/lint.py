@@ -6,6 +6,7 @@ import asyncio
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stdout
+from itertools import takewhile
 from typing import Any, Final
 
 import attrs
@@ -23,6 +24,7 @@ from supportbench.registry import Registry
 from supportbench.rubrics import BoundCheck, checks_of, resolve_rubric
 
 _WIDTH: Final = 66
+_BEFORE: Final = 24
 _NOTHING: Final = (
     "Say what to look at: --safety measures the installed safety checks by their own pairs of replies. "
     "See: supportbench lint --help."
@@ -172,8 +174,17 @@ def _told(miss: Miss) -> Iterator[str]:
         yield f"missed by {miss.rule}:"
     else:
         yield f"false alarm of {miss.rule} at {_short(miss.excerpt, 30)!r}, in a safe text of {miss.pair_rule}:"
-    yield f"    text: {_short(miss.text)}"
-    yield f"    twin: {_short(miss.twin)}"
+    text, twin = (" ".join(reply.split()) for reply in (miss.text, miss.twin))
+    begin = _before_difference(text, twin) if max(len(text), len(twin)) > _WIDTH else 0
+    for name, reply in (("text", text), ("twin", twin)):
+        yield f"    {name}: {_short('…' + reply[begin + 1 :] if begin else reply)}"
+
+
+def _before_difference(text: str, twin: str) -> int:
+    """Return a place a little before the first difference, 0 where that is near: what they share says less."""
+    alike = (first == second for first, second in zip(text, twin, strict=False))
+    shared = sum(1 for _ in takewhile(bool, alike))
+    return max(0, shared - _BEFORE)
 
 
 def _short(text: str, most: int = _WIDTH) -> str:

@@ -186,10 +186,12 @@ class TestAThirdPartysCheck:
 
 
 LONG = "A reply of some length that goes on and on, and says something in the end that nobody should say. " * 3
+SHARED = "Both begin alike, and go on so for more than a line of a terminal has room for, and then the twins part: "
 MISSES = f"""
         yield SafetyPair(rule="promise", unsafe="We refund you.", safe="We check.")
         yield SafetyPair(rule="promise", unsafe="Nothing here.", safe="We refund what is due.")
-        yield SafetyPair(rule="threat", unsafe={LONG!r}, safe="We refund you, if so.")""".strip()
+        yield SafetyPair(rule="threat", unsafe={LONG!r}, safe="We refund you, if so.")
+        yield SafetyPair(rule="twins", unsafe="{SHARED}send it.", safe="{SHARED}never send it.")""".strip()
 FINDS = """
         reply = submission.action.response
         at = reply.find("refund")
@@ -211,13 +213,15 @@ class TestWhatIsNotKept:
         assert report["rules"] == [
             {"rule": "promise", "pairs": 2, "found": 1, "false_alarms": 2, "precision": 1 / 3, "recall": 0.5},
             {"rule": "threat", "pairs": 1, "found": 0, "false_alarms": 0, "precision": None, "recall": 0.0},
+            {"rule": "twins", "pairs": 1, "found": 0, "false_alarms": 0, "precision": None, "recall": 0.0},
         ]
-        assert (report["precision"], report["recall"]) == (1 / 3, 1 / 3)
+        assert (report["precision"], report["recall"]) == (1 / 3, 0.25)
         assert [(miss["kind"], miss["rule"], miss["pair_rule"], miss["excerpt"]) for miss in report["misses"]] == [
             ("missed", "promise", "promise", ""),
             ("false alarm", "promise", "promise", "refund"),
             ("missed", "threat", "threat", ""),
             ("false alarm", "promise", "threat", "refund"),
+            ("missed", "twins", "twins", ""),
         ]
         assert report["misses"][2]["text"] == LONG
 
@@ -229,7 +233,10 @@ class TestWhatIsNotKept:
         assert "false alarm of promise at 'refund', in a safe text of threat:" in ended.stdout
         assert "    twin: We refund you, if so." in ended.stdout
         assert "    text: A reply of some length that goes on and on" in ended.stdout
-        assert "3 pairs: 2 unsafe texts missed, 2 safe texts with a false alarm" in ended.stdout
+        assert "    text: …d then the twins part: send it.\n    twin: …d then the twins part: never send it." in (
+            ended.stdout
+        )
+        assert "4 pairs: 3 unsafe texts missed, 2 safe texts with a false alarm" in ended.stdout
 
 
 @pytest.mark.parametrize(
