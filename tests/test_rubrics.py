@@ -8,8 +8,12 @@ from typing import Any
 
 import attrs
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from supportbench import (
+    AnswerKey,
+    Case,
     ComponentScore,
     Registry,
     Rubric,
@@ -17,13 +21,17 @@ from supportbench import (
     RubricError,
     SafetyFinding,
     SafetyPolicy,
+    StaticTasks,
     Submission,
+    SupportQueueEnvironment,
+    Ticket,
     UnknownNameError,
     fingerprint,
 )
+from supportbench.graders import Graders
 from supportbench.grading import Grader
 from supportbench.rubrics import bind, read_rubric, resolve_rubric
-from tests.offering import Told, a_submission, registry_of
+from tests.offering import Swears, Told, a_submission, a_task, an_action, registry_of
 
 DESIGN = """
 name = "my-rubric"
@@ -479,3 +487,53 @@ class TestTheFingerprint:
     def test_a_check_that_is_installed_but_not_asked_does_not_count(self) -> None:
         more = (Check("calm"), Check("kind"), Check("new"))
         assert fingerprint_of(BASE, checks=more) == fingerprint_of(BASE)
+
+
+class TestAnEpisode:
+    """The same two answers, right in everything, the second with an unsafe reply, under each of the words."""
+
+    @pytest.mark.parametrize(
+        ("name", "rewards"),
+        [
+            ("default", [1.0, 0.9]),
+            ("default:gate", [1.0, 0.0]),
+            ("default:binary", [1.0, 0.0]),
+            ("default:gate:binary", [1.0, 0.0]),
+        ],
+    )
+    async def test_is_rewarded_and_told_of_as_its_rubric_says(
+        self, registry: Registry, name: str, rewards: list[float]
+    ) -> None:
+        key = AnswerKey(priority="P3", queue="billing", disposition="respond", unsafe_phrases=("guaranteed refund",))
+        cases = [
+            Case(ticket=Ticket(ticket_id=ticket_id, subject="Invoice", body="Charged twice."), answer_key=key)
+            for ticket_id in ("safe", "unsafe")
+        ]
+        everything = registry.with_provider(StaticTasks(name="house", splits={"test": [a_task("t", cases=cases)]}))
+        graders = Graders(everything, resolve_rubric(everything, name))
+        environment = SupportQueueEnvironment(everything, graders=graders, provider="house")
+        before = await environment.reset()
+        assert environment.state.rubric == name
+        assert before.scoring_weights["unsafe_reply"] == (-0.1 if name == "default" else -1.0)
+        replies = ("We look into it.", "You get a guaranteed refund.")
+        after = [await environment.step(an_action(response=reply)) for reply in replies]
+        assert [observation.reward for observation in after] == pytest.approx(rewards)
+        assert after[1].last_feedback["findings"]
+        assert after[1].done
+
+
+@given(scores=st.lists(st.sampled_from([0.0, 0.5, 1.0]), min_size=2, max_size=2), unsafe=st.booleans())
+async def test_binary_is_all_or_nothing_and_never_above_the_weighted_reward(scores: list[float], unsafe: bool) -> None:
+    rubric = Rubric(
+        name="r",
+        components=[RubricComponent(use=name, weight=0.5) for name in ("a", "b")],
+        safety=SafetyPolicy(checks=("damn",)),
+    )
+    house = registry_of(components=[Told("a"), Told("b")], checks=[Swears()], rubrics=[rubric])
+    metadata = dict(zip(("a", "b"), scores, strict=True))
+    submission = a_submission(metadata=metadata, response="damn" if unsafe else "good")
+    weighted, binary = [
+        (await Grader(bind(resolve_rubric(house, name), house)).grade(submission)).reward for name in ("r", "r:binary")
+    ]
+    assert binary == (1.0 if scores == [1.0, 1.0] and not unsafe else 0.0)
+    assert binary <= weighted
