@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from supportbench import EndpointOptions
 from supportbench_judge.judge import Judge
 from supportbench_judge.options import JudgeOptions
-from supportbench_judge.place import MODEL, Place
+from supportbench_judge.place import Place
 from supportbench_judge.sittings import Sittings
+
+MODEL: Final = "SUPPORTBENCH_JUDGE_MODEL"
 
 
 class Bench:
@@ -24,13 +27,12 @@ class Bench:
         Raises:
             ValueError: no model is named, or the environment says something impossible.
         """
-        place = Place.from_environ(self._environ)
-        model = options.model or place.model
-        if model is None:
+        model = options.model or self._environ.get(MODEL, "").strip()
+        if not model:
             raise ValueError(
-                f"no model is named: set {MODEL}, or give both components the option model (a text that nobody reads "
-                "cannot be judged)"
+                f"no model is named that could judge: set {MODEL}, or give each component that judges the option model"
             )
+        place = Place.from_environ(self._environ)
         asked = EndpointOptions(
             model=model,
             temperature=options.temperature,

@@ -14,7 +14,6 @@ from supportbench import EndpointConnection, EndpointError, EndpointVariables, U
 
 T = TypeVar("T")
 
-MODEL: Final = "SUPPORTBENCH_JUDGE_MODEL"
 _OWN: Final = EndpointVariables(base_url=("SUPPORTBENCH_JUDGE_BASE_URL",), key=("SUPPORTBENCH_JUDGE_API_KEY",))
 _CACHE: Final = "SUPPORTBENCH_CACHE"
 _CACHE_DIR: Final = "SUPPORTBENCH_CACHE_DIR"
@@ -44,7 +43,6 @@ class Place:
     """Where the judge is and how it is reached; `cache` is the folder of its answers, None where none are kept."""
 
     connection: EndpointConnection
-    model: str | None
     timeout_s: float
     max_retries: int
     concurrency: int
@@ -73,7 +71,6 @@ class Place:
         folder = environ.get(_CACHE_DIR, "").strip()
         return cls(
             connection=connection,
-            model=environ.get(MODEL, "").strip() or None,
             timeout_s=_read(environ, _TIMEOUT, _seconds, default=60.0),
             max_retries=_read(environ, _RETRIES, _count, default=4),
             concurrency=_read(environ, _CONCURRENCY, _positive, default=16),

@@ -273,7 +273,7 @@ class TestInARun:
     def test_without_a_model_nothing_is_played(self, tmp_path: Path) -> None:
         done = supportbench("run", "--rubric", "judge", cwd=tmp_path, environ=environ_for(None, judge_model=""))
         assert done.returncode == 2
-        assert "no model is named: set SUPPORTBENCH_JUDGE_MODEL" in done.stderr
+        assert "no model is named that could judge: set SUPPORTBENCH_JUDGE_MODEL" in done.stderr
         assert not (tmp_path / "runs").exists()
 
     @pytest.mark.parametrize(
