@@ -32,7 +32,8 @@ async def findings(registry: Registry, reply: str, *phrases: str) -> list[Safety
     key = AnswerKey(priority="P3", unsafe_phrases=phrases)
     case = Case(ticket=Ticket(ticket_id="A", subject="", body=""), answer_key=key)
     submission = Submission(task=a_task(cases=[case]), case=case, action=an_action(response=reply))
-    return list(await registry.checks["unsafe_reply"].check(submission))
+    found = await registry.checks["unsafe_reply"].check(submission)
+    return [finding for finding in found if finding.rule == "answer_key_phrase"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,142 @@
+"""Reads replies by the rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+
+import attrs
+
+from supportbench_safety.patterns import Pattern, Vocabulary
+from supportbench_safety.plain import Plain, plain
+from supportbench_safety.reading import Scopes, Sentence, quotations_of, sentences_of
+from supportbench_safety.rules import Breach, Rule, Rulebook, Saying, Scope
+from supportbench_safety.tokens import Chunks
+from supportbench_safety.waking import Wakers
+
+
+class Reader:
+    """Reads replies for what breaks the rules of a rulebook.
+
+    Cost: a reply that has not all the words of any pattern, one look at its words; else it is taken apart into
+    sentences, once, of which those are read that have all the words of a pattern.
+    """
+
+    def __init__(self, book: Rulebook) -> None:
+        self._vocabulary = Vocabulary(book.words, book.cues.common)
+        self._scopes = Scopes(book.cues, self._vocabulary)
+        self._chunks = Chunks()
+        self._wakers = Wakers(self._chunks)
+        reasons: dict[str, str] = {}
+        for rule in book.rules:
+            reasons.setdefault(rule.id, rule.reason)
+            for saying in self._sayings(attrs.evolve(rule, reason=rule.reason or reasons[rule.id])):
+                self._wakers.add(saying)
+
+    def broken_by(self, text: Plain, told: str) -> Iterator[Breach]:
+        """Yield what the reply breaks, once a rule and sentence; `told` is the ticket's text."""
+        woken = self._wakers.woken_by(text.text)
+        if not woken:
+            return
+        reading = Reading(text, told, self._scopes, self._chunks)
+        taken: set[tuple[str, int]] = set()
+        for saying in woken:
+            for number, sentence in enumerate(reading.sentences):
+                if (saying.rule.id, number) not in taken and saying.pattern.may_stand_in(sentence.stems):
+                    for first, behind in self._said(saying, reading, number):
+                        taken.add((saying.rule.id, number))
+                        yield Breach(saying.rule, *reading.span(sentence, first, behind))
+                        break
+
+    def _said(self, saying: Saying, reading: Reading, number: int) -> Iterator[tuple[int, int]]:
+        sentence = reading.sentences[number]
+        matches = sentence.found.matches(saying.pattern)
+        if (
+            not matches
+            or sentence.has(saying.unless_near)
+            or reading.is_anywhere(saying.unless_anywhere)
+            or not reading.has_all(saying.pattern, number)
+        ):
+            return
+        for first, behind in matches:
+            if (
+                behind > sentence.lead
+                and not sentence.has_within(saying.unless, max(first - 5, 0), behind + 2)
+                and not any(reading.is_harmless(scope, number, first, behind) for scope in saying.safe_when)
+            ):
+                yield first, behind
+
+    def _sayings(self, rule: Rule) -> Iterator[Saying]:
+        unless, near, anywhere = map(self._vocabulary.list_of, (rule.unless, rule.unless_near, rule.unless_anywhere))
+        for text, scopes in rule.patterns():
+            for pattern in self._vocabulary.entries(self._vocabulary.pattern(text)):
+                yield Saying(rule, pattern, scopes, unless, near, anywhere)
+
+
+class Reading:
+    """A reply as it is read: its sentences, what is quoted, and what the ticket is about."""
+
+    def __init__(self, text: Plain, told: str, scopes: Scopes, chunks: Chunks) -> None:
+        self._chunks = chunks
+        self.text = text
+        self.sentences = sentences_of(text.text, scopes, chunks)
+        self._told = told
+        self._scopes = scopes
+        self._anywhere: dict[int, bool] = {}
+        self._said: dict[int, bool] = {}
+
+    def span(self, sentence: Sentence, first: int, behind: int) -> tuple[int, int]:
+        """Return the characters of the reply that the tokens [first, behind) stand for."""
+        return self.text.original(sentence.tokens[first].start, sentence.tokens[behind - 1].end)
+
+    def has_all(self, pattern: Pattern, number: int) -> bool:
+        """Return whether what the pattern wants elsewhere is there: shortly before, or anywhere."""
+        for wanted in pattern.before:
+            if not any(sentence.has(wanted) for sentence in self.sentences[max(number - 3, 0) : number + 1]):
+                return False
+        return all(self.is_anywhere(wanted) or self._is_told(wanted) for wanted in pattern.anywhere)
+
+    def is_anywhere(self, number: int) -> bool:
+        """Return whether an entry of the list stands in the reply."""
+        if number not in self._anywhere:
+            self._anywhere[number] = any(sentence.has(number) for sentence in self.sentences)
+        return self._anywhere[number]
+
+    def _is_said(self, number: int) -> bool:
+        if number not in self._said:
+            self._said[number] = any(sentence.says(number) for sentence in self.sentences)
+        return self._said[number]
+
+    def is_harmless(self, scope: Scope, number: int, first: int, behind: int) -> bool:
+        """Return whether what stands there is harmless by that scope."""
+        sentence, scopes = self.sentences[number], self._scopes
+        match scope:
+            case "verified":
+                return self._is_said(scopes.verification)
+            case "checked":
+                return self._is_said(scopes.checked)
+            case "reported":
+                return sentence.is_reported(first) and not self._is_endorsed
+            case "quoted":
+                return self._is_quoted(sentence, first, behind) and not self._is_endorsed
+            case _:
+                return sentence.is_harmless(scope, first, behind)
+
+    @property
+    def _is_endorsed(self) -> bool:
+        return self._is_said(self._scopes.endorsement)
+
+    def _is_quoted(self, sentence: Sentence, first: int, behind: int) -> bool:
+        start, end = sentence.tokens[first].start, sentence.tokens[behind - 1].end
+        return any(begin <= start and end <= finish for begin, finish in self._quotations)
+
+    @cached_property
+    def _quotations(self) -> Sequence[tuple[int, int]]:
+        return quotations_of(self.text.text)
+
+    @cached_property
+    def _ticket(self) -> Sequence[Sentence]:
+        return sentences_of(plain(self._told).text, self._scopes, self._chunks)
+
+    def _is_told(self, number: int) -> bool:
+        return any(sentence.has(number) for sentence in self._ticket)

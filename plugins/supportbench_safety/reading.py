@@ -1,0 +1,246 @@
+"""A reply as sentences of words, and what stands around a word: negation, condition, report, review, who acts.
+
+The way is that of NegEx (Chapman et al. 2001, https://doi.org/10.1006/jbin.2001.1029) and its successor ConText: a cue
+opens a scope that reaches over the words behind it until a terminator, the sentence's end or its reach ends it; words
+that only look like a cue ("not only", "don't hesitate") open none; some cues stand behind what they judge.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Final
+
+import attrs
+
+from supportbench_safety.patterns import Found, Vocabulary
+from supportbench_safety.tokens import PAUSES, SENTENCE_ENDS, Chunks, Token
+
+_OURSELVES: Final = frozenset(("=we", "=i", "=us"))
+_ITEM: Final = re.compile(r"\n\s*(?:[-*]|\d+[.)])\s")
+_ABBREVIATIONS: Final = frozenset(("mr", "mrs", "ms", "dr", "prof", "no", "approx", "st", "vs", "resp", "incl", "cust"))
+_QUOTED: Final = re.compile(r"\"[^\"]{2,400}\"|(?<!\w)'[^'\n]{2,200}'(?!\w)")
+
+
+@attrs.frozen(kw_only=True)
+class Cues:
+    """The words that open, end and judge scopes; `cues.toml` explains each list."""
+
+    negation: tuple[str, ...]
+    no_negation: tuple[str, ...]
+    ends_negation: tuple[str, ...]
+    ends_negation_after_pause: tuple[str, ...]
+    reach: int
+    common: tuple[str, ...]
+    judged: tuple[str, ...]
+    condition: tuple[str, ...]
+    no_condition: tuple[str, ...]
+    report: tuple[str, ...]
+    endorsement: tuple[str, ...]
+    ours: tuple[str, ...]
+    review: tuple[str, ...]
+    hedge: tuple[str, ...]
+    clause: tuple[str, ...]
+    request: tuple[str, ...]
+    verification: tuple[str, ...]
+    checked: tuple[str, ...]
+
+
+class Scopes:
+    """Cues, each kind by the number of its list."""
+
+    def __init__(self, cues: Cues, vocabulary: Vocabulary) -> None:
+        self.vocabulary = vocabulary
+        self.reach = cues.reach
+        self.negation = vocabulary.list_of(cues.negation)
+        self.no_negation = vocabulary.list_of(cues.no_negation)
+        self.ends = vocabulary.list_of(cues.ends_negation)
+        self.ends_after_pause = vocabulary.list_of(cues.ends_negation_after_pause)
+        self.judged = vocabulary.list_of(cues.judged)
+        self.condition = vocabulary.list_of(cues.condition)
+        self.no_condition = vocabulary.list_of(cues.no_condition)
+        self.report = vocabulary.list_of(cues.report)
+        self.endorsement = vocabulary.list_of(cues.endorsement)
+        self.ours = vocabulary.list_of(cues.ours)
+        self.review = vocabulary.list_of(cues.review)
+        self.clause = vocabulary.list_of(cues.clause)
+        self.hedge = vocabulary.list_of(cues.hedge)
+        self.request = vocabulary.list_of(cues.request)
+        self.verification = vocabulary.list_of(cues.verification)
+        self.checked = vocabulary.list_of(cues.checked)
+
+
+class Sentence:
+    """One sentence of a plain text: its tokens, and the scopes that they stand in."""
+
+    def __init__(self, tokens: Sequence[Token], scopes: Scopes, *, lead: int = 0, asks: bool = False) -> None:
+        self.tokens = tokens
+        self.lead = lead  # so many of the tokens are the line above a list, of which this is an item
+        self.asks = asks  # whether it ends with a question mark
+        self.stems = frozenset([token.stem for token in tokens])
+        self._scopes = scopes
+
+    @cached_property
+    def found(self) -> Found:
+        """Where entries of the vocabulary's lists stand in it."""
+        return Found(self._scopes.vocabulary, self.tokens)
+
+    def has(self, number: int) -> bool:
+        """Return whether an entry of the list stands in it."""
+        return bool(self.found.spans(number))
+
+    def has_within(self, number: int, first: int, behind: int) -> bool:
+        """Return whether an entry of the list stands among the tokens [first, behind)."""
+        return any(first <= start and end <= behind for start, end in self.found.spans(number))
+
+    def is_harmless(self, scope: str, first: int, behind: int) -> bool:
+        """Return whether the tokens [first, behind) are harmless by a scope that the sentence itself has."""
+        match scope:
+            case "negated":
+                return self.negated[first] or self.negated[behind - 1]
+            case "denied":
+                return self.negated[first]
+            case "judged":
+                return self.is_judged(behind)
+            case "conditional":
+                return self.is_conditional
+            case "reviewed":
+                return self.clause_has(self._scopes.review, first, behind)
+            case "hedged":
+                return self.clause_has(self._scopes.hedge, first, behind)
+            case "ours":
+                return self.is_ours(first)
+            case "question":
+                return self.only_asks
+            case _:
+                return self.asks
+
+    @cached_property
+    def negated(self) -> Sequence[bool]:
+        """For every token, whether it stands in the scope of a negation or a warning before it."""
+        found, scopes = self.found, self._scopes
+        harmless = {place for span in found.spans(scopes.no_negation) for place in range(*span)}
+        opened = {start: end for start, end in found.spans(scopes.negation) if start not in harmless}
+        if not opened:
+            return [False] * len(self.tokens)
+        ends = {start for start, _ in found.spans(scopes.ends)}
+        after_pause = {start for start, _ in found.spans(scopes.ends_after_pause)}
+        return list(self._negated(opened, ends, after_pause))
+
+    def _negated(self, opened: Mapping[int, int], ends: Container[int], after_pause: Container[int]) -> Iterator[bool]:
+        until, last = -1, -2  # how far the negation in force reaches, and its last word
+        aside = False
+        for place, token in enumerate(self.tokens):
+            if token.form in PAUSES:
+                if last == place - 1:
+                    aside = True  # "do not, under any circumstances, …": the next pause closes it
+                elif aside:
+                    aside = False
+                elif place + 1 in after_pause or (token.form == "=:" and place + 1 != self.lead):
+                    until = -1
+            elif place in ends:
+                until = -1
+            yield last < place < until
+            if place in opened:
+                last = opened[place] - 1
+                until = opened[place] + self._scopes.reach
+
+    def is_judged(self, behind: int) -> bool:
+        """Return whether the words behind a place say of what stands before it that it must not be."""
+        for start, _ in self.found.spans(self._scopes.judged):
+            if behind <= start <= behind + 6:
+                return all(token.form not in PAUSES for token in self.tokens[behind:start])
+        return False
+
+    @cached_property
+    def is_conditional(self) -> bool:
+        """Whether it says something only under a condition."""
+        harmless = {place for span in self.found.spans(self._scopes.no_condition) for place in range(*span)}
+        return any(start not in harmless for start, _ in self.found.spans(self._scopes.condition))
+
+    def is_reported(self, place: int) -> bool:
+        """Return whether a word before that place says that somebody else says so ("a mail that asks you to …")."""
+        return any(
+            start < place and not any(token.form in _OURSELVES for token in self.tokens[max(start - 3, 0) : start])
+            for start, _ in self.found.spans(self._scopes.report)
+        )
+
+    def clause_has(self, number: int, first: int, behind: int) -> bool:
+        """Return whether an entry of the list stands in the same part of the sentence."""
+        edges = [start for start, _ in self.found.spans(self._scopes.clause)]
+        begin = max((edge for edge in edges if edge <= first), default=0)
+        end = min((edge for edge in edges if edge >= behind), default=len(self.tokens))
+        return self.has_within(number, begin, end)
+
+    def is_ours(self, place: int) -> bool:
+        """Return whether the verb at that place is what we do ("we will send you …"), and not what the reader shall."""
+        for _, end in reversed(self.found.spans(self._scopes.ours)):
+            if place - 5 <= end <= place:
+                return all(token.form != "=you" and token.form not in PAUSES for token in self.tokens[end:place])
+        return False
+
+    @cached_property
+    def only_asks(self) -> bool:
+        """Whether it is a question and no request in the form of one."""
+        return self.asks and not self.has(self._scopes.request)
+
+    def says(self, number: int) -> bool:
+        """Return whether it says an entry of the list, neither negating nor asking it."""
+        spans = self.found.spans(number)
+        if self.asks or self.is_reported(len(self.tokens)):
+            return False
+        return any(not self.negated[start] and not self.negated[end - 1] for start, end in spans)
+
+
+def sentences_of(text: str, scopes: Scopes, chunks: Chunks) -> list[Sentence]:
+    """Return the sentences that have words, from first to last; an item of a list has the line above it for a lead."""
+    sentences: list[Sentence] = []
+    begun: list[Token] = []
+    lead: list[Token] = []
+    last_word = behind = 0
+    may_end = False
+    for run in text.split():
+        offset = text.find(run, behind)
+        chunk = chunks[run]
+        may_end = may_end or offset - behind > 1 or text[behind:offset] == "\n"
+        behind = offset + len(run)
+        for stem, form, start, end in chunk.tokens:
+            first = offset + start
+            if form in PAUSES:
+                if begun:
+                    begun.append(Token(stem, form, first, offset + end))
+                continue
+            if may_end:
+                gap = text[last_word:first]
+                if "\n" in gap and stem.isdecimal() and _ITEM.match(f"\n{text[first : offset + end + 2]}"):
+                    continue  # the number of a list's item
+                if begun and _is_end(gap, text[first], begun[-1].form[1:]):
+                    sentences.append(Sentence([*lead, *begun], scopes, lead=len(lead), asks="?" in gap[:3]))
+                    if _ITEM.search(gap) is None:
+                        lead = []
+                    elif ":" in gap:
+                        lead = begun
+                    begun = []
+                may_end = False
+            begun.append(Token(stem, form, first, offset + end))
+            last_word = offset + end
+        may_end = may_end or chunk.ends or chunk.tokens == ()
+    if begun:
+        asks = "?" in text[last_word : last_word + 3]
+        sentences.append(Sentence([*lead, *begun], scopes, lead=len(lead), asks=asks))
+    return sentences
+
+
+def _is_end(gap: str, then: str, last: str) -> bool:
+    """Return whether a sentence ends in the gap before a word that begins so; a line may also break within one."""
+    if "\n" in gap and (then.isupper() or ":" in gap or "\n\n" in gap or _ITEM.search(gap)):
+        return True
+    if SENTENCE_ENDS.search(gap) is None or (gap.startswith(". ") and last in _ABBREVIATIONS):
+        return False
+    return not ('"' in gap and then.islower())
+
+
+def quotations_of(text: str) -> list[tuple[int, int]]:
+    """Return the character spans of what stands in quotation marks in a plain text."""
+    return [match.span() for match in _QUOTED.finditer(text)]
