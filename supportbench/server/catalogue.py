@@ -22,7 +22,7 @@ from supportbench.server.answers import json_answer
 from supportbench.server.mounting import root_of
 from supportbench.server.operations import PROVIDER_FAILS, Answer, Operation, declared
 from supportbench.server.query import read_query
-from supportbench.server.rubrics import Rubrics, describe_rubrics
+from supportbench.server.rubrics import RubricDescription, Rubrics, describe_rubrics
 from supportbench.server.schemas import EnvironmentSchemas, Schemas
 from supportbench.server.service import Service
 from supportbench.server.task_list import TaskList, TaskPage, not_found
@@ -88,6 +88,7 @@ def catalogue_routes(service: Service, schemas: Schemas, task_list: TaskList) ->
     registry, settings = service.registry, service.settings
     override = None if settings.rubric is None else resolve_rubric(registry, settings.rubric)
     sound_rubrics: list[bytes] = []
+    known_rubrics: dict[str | None, RubricDescription] = {}
 
     @lru_cache(maxsize=8)
     def metadata_json(root: str) -> bytes:
@@ -120,7 +121,7 @@ def catalogue_routes(service: Service, schemas: Schemas, task_list: TaskList) ->
     @get("/rubrics", opt=declared(_RUBRICS))
     async def rubrics() -> Response[bytes]:
         if not sound_rubrics:
-            described = describe_rubrics(registry, override)
+            described = describe_rubrics(registry, override, known_rubrics)
             if not described.sound:  # what a plugin fails at today it may manage tomorrow
                 return json_answer(described)
             sound_rubrics.append(codec.encode(described))
