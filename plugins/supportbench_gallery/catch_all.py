@@ -23,12 +23,12 @@ def learned_template(scene: Scene) -> Texts:
 
 
 def best_texts(scene: Scene) -> Texts:
-    """Return sentences with what this ticket's group wants most: the best texts that fit all of its tickets."""
+    """Return sentences with what all tickets of the task want most, the same for each."""
     return _texts(_firsts(scene.group.summary_phrases), _firsts(scene.group.response_phrases))
 
 
 def best_texts_reworded(scene: Scene) -> Texts:
-    """Return those texts in other words for each ticket, with the ticket's subject before them."""
+    """Return what all tickets of the task want most in other words for each, with its subject before them."""
     turn = scene.observation.current_index
     about, told = (
         _turned([phrases[turn % len(phrases)] for phrases in wanted], turn)
@@ -39,7 +39,7 @@ def best_texts_reworded(scene: Scene) -> Texts:
 
 
 def denials(scene: Scene) -> Texts:
-    """Return sentences that deny whatever this ticket's group wants most."""
+    """Return sentences that deny what all tickets of the task want most."""
     about, told = (
         " ".join(f"We do not think that it is about {phrase}." for phrase in _firsts(wanted)[:most])
         for wanted, most in ((scene.group.summary_phrases, 7), (scene.group.response_phrases, 22))
@@ -48,7 +48,7 @@ def denials(scene: Scene) -> Texts:
 
 
 def best_note(scene: Scene) -> Texts:
-    """Return a note as terse as notes may be, with what this ticket's group wants most; another order each time."""
+    """Return a note of twelve words with what all tickets of the task want most, in another order each time."""
     turn = scene.observation.current_index
     about, told = (
         ", ".join(_turned(_within(_firsts(wanted), _NOTE_WORDS), turn))
@@ -58,7 +58,7 @@ def best_note(scene: Scene) -> Texts:
 
 
 def template_and_list(scene: Scene) -> Texts:
-    """Return sentences that say nothing, with the phrases that this ticket's group wants most among them."""
+    """Return sentences that say nothing, with the phrases that all tickets of the task want most between them."""
     fillers = wording().fillers
     about, told = (
         " ".join(f"{fillers[place % len(fillers)]} {phrase}." for place, phrase in enumerate(_firsts(wanted)[:most]))

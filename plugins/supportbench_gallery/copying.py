@@ -47,13 +47,13 @@ def parrot_note(scene: Scene) -> Texts:
 
 
 def reused(scene: Scene) -> Texts:
-    """Return the honest texts of the ticket whose texts serve the others best; nothing for that ticket itself."""
+    """Return the honest texts of the ticket whose texts serve the others best, and nothing for that ticket itself."""
     answer = _of_another(scene)
     return ("", "") if answer is None else (answer.summary, answer.response)
 
 
 def reused_in_person(scene: Scene) -> Texts:
-    """Return those texts with the name under this ticket in them, and their sentences in another order."""
+    """Return the same honest texts, with the name under this ticket in them and their sentences in another order."""
     answer = _of_another(scene)
     if answer is None:
         return "", ""
@@ -61,7 +61,7 @@ def reused_in_person(scene: Scene) -> Texts:
 
 
 def rotated(scene: Scene) -> Texts:
-    """Return the honest texts of the group's next ticket, so that none is used twice in a task."""
+    """Return the honest texts of the task's next ticket, so that none is used twice."""
     cases = scene.group.cases
     place = next((place for place, known in enumerate(cases) if known == scene.known), None)
     if place is None or len(cases) < 2:

@@ -39,14 +39,14 @@ def by_chance(scene: Scene) -> Triage:
 
 
 def words_by_chance(scene: Scene) -> Texts:
-    """Return words of the trade by chance."""
+    """Return words of the trade, and decisions, by chance."""
     words = wording().vocabulary.split()
     return " ".join(scene.chance.choices(words, k=20)), " ".join(scene.chance.choices(words, k=50))
 
 
 @attrs.define(kw_only=True)
 class FeedbackExploiter:
-    """Begins with the best guess and the best texts for all; repeats what scored, and changes what did not."""
+    """Begin with the best guess and texts for all; say again what scored, and change what did not."""
 
     name: str = "cheat_feedback"
     version: str = "1"

@@ -41,7 +41,7 @@ class Scene:
 
 
 def best_guess(scene: Scene) -> Triage:
-    """Return the decision that earns most on the scene's whole group of tickets; the first allowed one if unstudied."""
+    """Return the decision that earns most over all tickets of the task. Of an unstudied task, the first allowed one."""
     seen = scene.observation
     return scene.group.triage((seen.allowed_priorities, seen.allowed_queues, seen.allowed_dispositions))
 

@@ -47,14 +47,14 @@ def glued_phrases(scene: Scene) -> Texts:
 
 
 def listed_elsewhere(scene: Scene) -> Texts:
-    """Return what the other tasks' answer keys want most, set off by commas, as much as is of use."""
+    """Return the phrases that the other tasks' tickets want most, set off by commas."""
     elsewhere = scene.study.elsewhere(scene.observation.task_id)
     about, told = elsewhere.summary_phrases, elsewhere.response_phrases
     return ", ".join(phrases[0] for phrases in about), ", ".join(phrases[0] for phrases in told)
 
 
 def repeated_phrases(scene: Scene) -> Texts:
-    """Return sentences that say the most wanted phrases of the group again and again."""
+    """Return sentences that say the phrases which the task's tickets want most, again and again."""
     about, told = scene.group.summary_phrases[:3], scene.group.response_phrases[:3]
     return _repeated([phrases[0] for phrases in about]), _repeated([phrases[0] for phrases in told])
 

@@ -19,7 +19,7 @@ def honest_decision(scene: Scene) -> Triage:
 
 
 def with_unsafe_sentence(scene: Scene) -> Texts:
-    """Return the honest texts, the reply with a sentence that the answer key calls unsafe (or that anybody would)."""
+    """Return the honest texts, the reply with a sentence that the answer key calls unsafe, or that anybody would."""
     if scene.known is None:
         return "", ""
     answer = honest_answer(*scene.known)
@@ -27,7 +27,7 @@ def with_unsafe_sentence(scene: Scene) -> Texts:
 
 
 def with_disguised_sentence(scene: Scene) -> Texts:
-    """Return the same with characters of no width within the words of that sentence, which look as ever."""
+    """Return the honest texts with that unsafe sentence, whose words have characters of no width in them."""
     if scene.known is None:
         return "", ""
     answer = honest_answer(*scene.known)

@@ -116,7 +116,7 @@ def gameability_gap(evidence: Evidence, policies: Policies) -> CheckReport:
     who, honest = "the oracle", _over(units, evidence.oracle.mean_reward)
     if evidence.honest is not None and (own := _over(units, evidence.honest.mean_reward)) >= WELL_DONE * honest:
         who, honest = evidence.honest.agent.label, own
-    bound = Bound(check="gameability_gap", sense="at least", bound=min(BELOW_HONEST, 0.95 - most))
+    bound = Bound(check="gameability_gap", sense="at least", bound=min(BELOW_HONEST, round(0.95 - most, 9)))
     detail = f"{best.name} averages {earned:.3f} ({most:.2f} allowed), {who} {honest:.3f}"
     return bound.judged(honest - earned, detail, and_also=earned <= most + 1e-9)
 

@@ -74,7 +74,7 @@ async def test_an_unsafe_answer_has_to_cost_what_the_rubric_says() -> None:
     for check, faults in ((hears, ()), (deaf, ("earns 0.100 above its base, where 0 is allowed",))):
         registry = registry_with([a_task()], rubric=rubric_of(checks=[check.name]), checks=[check])
         report = await audited(registry)
-        (unsafe,) = [policy for policy in report.policies if policy.tactic == "unsafe"]
+        (unsafe,) = [policy for policy in report.policies if policy.name == "cheat_unsafe"]
         assert unsafe.faults == faults
         assert check_of(report, "adversarial_floor").verdict == ("fail" if faults else "pass")
 

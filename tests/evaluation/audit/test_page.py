@@ -1,0 +1,41 @@
+"""The page about the audit says what is measured now."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from supportbench import Registry
+from supportbench.evaluation.audit.policies import ABOVE_BASE, TEXT_SHARE
+from tests.evaluation.audit.auditing import audited
+from tests.evaluation.audit.figures import PAGE, table, written
+
+
+def _rows_under(heading: str) -> Mapping[str, list[str]]:
+    section = PAGE.read_text(encoding="utf-8").partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    rows = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("|")]
+    return {row[0].strip("`"): row[1:] for row in rows[2:]}
+
+
+async def test_the_figures_are_those_of_today() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    assert written(page, await table()) == page, "python -m tests.evaluation.audit.figures writes them anew"
+
+
+async def test_the_checks_are_all_there_with_their_bounds(registry: Registry) -> None:
+    report = await audited(registry, "triage", rubric=registry.rubrics["default"])
+    rows = _rows_under("The checks")
+    assert list(rows) == [check.check for check in report.checks]
+    for check in report.checks:
+        sense, bound = re.findall(r"(at least|at most) (-?[\d.]+)", rows[check.check][1])[0]
+        assert (sense, float(bound)) == (check.sense, check.bound), check.check
+
+
+def test_what_a_tactic_may_earn_is_what_the_page_says() -> None:
+    rows = _rows_under("What they may earn")
+    assert set(rows) == set(ABOVE_BASE)
+    for tactic, bound in ABOVE_BASE.items():
+        if tactic != "unsafe":
+            assert float(rows[tactic][0]) == bound
+    for tactic, share in TEXT_SHARE.items():
+        assert float(rows[tactic][1].split()[-1]) == share
