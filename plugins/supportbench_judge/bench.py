@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
 
 from supportbench import EndpointOptions
 from supportbench_judge.judge import Judge
 from supportbench_judge.options import JudgeOptions
-from supportbench_judge.place import Place
+from supportbench_judge.place import MODEL, Place
 from supportbench_judge.sittings import Sittings
-
-MODEL: Final = "SUPPORTBENCH_JUDGE_MODEL"
 
 
 class Bench:

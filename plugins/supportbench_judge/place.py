@@ -14,6 +14,7 @@ from supportbench import EndpointConnection, EndpointError, EndpointVariables, U
 
 T = TypeVar("T")
 
+MODEL: Final = "SUPPORTBENCH_JUDGE_MODEL"
 _OWN: Final = EndpointVariables(base_url=("SUPPORTBENCH_JUDGE_BASE_URL",), key=("SUPPORTBENCH_JUDGE_API_KEY",))
 _CACHE: Final = "SUPPORTBENCH_CACHE"
 _CACHE_DIR: Final = "SUPPORTBENCH_CACHE_DIR"
@@ -21,6 +22,7 @@ _TIMEOUT: Final = "SUPPORTBENCH_JUDGE_TIMEOUT"
 _RETRIES: Final = "SUPPORTBENCH_JUDGE_RETRIES"
 _CONCURRENCY: Final = "SUPPORTBENCH_JUDGE_CONCURRENCY"
 _PRICE: Final = "SUPPORTBENCH_JUDGE_PRICE"
+_KNOWN: Final = (MODEL, *_OWN.base_url, *_OWN.key, _TIMEOUT, _RETRIES, _CONCURRENCY, _PRICE)
 _ON: Final = ("on", "true", "1", "yes")
 _OFF: Final = ("off", "false", "0", "no")
 
@@ -59,6 +61,9 @@ class Place:
         Raises:
             ValueError: a variable has an impossible value, or a key is missing; it says which.
         """
+        for name in environ:
+            if name.startswith("SUPPORTBENCH_JUDGE_") and name not in _KNOWN:
+                raise ValueError(f"{name} says nothing to a judge; it knows {', '.join(_KNOWN)}")
         own = any(environ.get(name, "").strip() for name in (*_OWN.base_url, *_OWN.key))
         connection = EndpointConnection.from_environ(environ, _OWN if own else EndpointVariables())
         connection.check_url()

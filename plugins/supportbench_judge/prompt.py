@@ -13,6 +13,7 @@ from functools import cache
 from importlib.resources import files
 from string import Template
 from typing import Any, Final
+from unicodedata import category
 
 import attrs
 
@@ -21,6 +22,8 @@ from supportbench_judge.options import Criterion
 
 TEXTS: Final = ("summary", "response")
 _PROMPTS: Final = ("system", "material", "repair")
+_UNSEEN: Final = ("Cf", "Cn", "Co")
+_JOINERS: Final = "\u200c\u200d"  # which some scripts and emoji are written with
 
 
 @attrs.frozen(kw_only=True)
@@ -33,14 +36,17 @@ class Question:
 
     @classmethod
     def of(cls, submission: Submission, criteria: Mapping[str, tuple[Criterion, ...]]) -> Question:
-        """Return what is asked of the submission's texts that have criteria; disguised words are left out of them."""
+        """Return what is asked of the submission's texts that have criteria.
+
+        Disguised words and characters that nobody sees are left out of them: a model would read those.
+        """
         key, action = submission.case.answer_key, submission.action
         asked = [text for text in TEXTS if text in criteria]
         expected = {"summary": key.summary_concepts, "response": key.response_concepts}
         return cls(
             material={
                 "ticket": unstructure(submission.case.ticket),
-                "texts": {text: readable(getattr(action, text)) for text in asked},
+                "texts": {text: _visible(readable(getattr(action, text))) for text in asked},
             },
             reference={text: [list(concept.phrases) for concept in expected[text]] for text in asked},
             criteria={text: criteria[text] for text in asked},
@@ -80,6 +86,15 @@ def prompt_fingerprint() -> str:
 @cache
 def _template(name: str) -> Template:
     return Template((files(__package__) / "prompts" / f"{name}.md").read_text(encoding="utf-8").strip())
+
+
+def _visible(text: str) -> str:
+    """Return the text without characters that have no look: tags, private ones, supplementary variation selectors."""
+    return "".join(
+        char
+        for char in text
+        if char in _JOINERS or (category(char) not in _UNSEEN and not "\U000e0100" <= char <= "\U000e01ef")
+    )
 
 
 def _described(text: str, criterion: Criterion) -> str:

@@ -283,6 +283,7 @@ class TestInARun:
             ("JUDGE_RETRIES", "-1", "a whole number from 0"),
             ("JUDGE_CONCURRENCY", "0", "a whole number from 1"),
             ("JUDGE_PRICE", "cheap", "US dollars for a million input and output tokens, like 0.15/0.60"),
+            ("JUDGE_TIME_OUT", "1", "says nothing to a judge; it knows SUPPORTBENCH_JUDGE_MODEL"),
             ("CACHE", "perhaps", "on or off"),
             ("JUDGE_BASE_URL", "nowhere", "must look like https://host/v1"),
         ],
