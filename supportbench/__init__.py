@@ -61,7 +61,6 @@ from supportbench.errors import (
     UnscoredError,
     UnusableAnswerError,
 )
-from supportbench.evaluation.audit.oracle import honest_answer
 from supportbench.graders import Graders, OpenTask
 from supportbench.hookspecs import hookimpl
 from supportbench.interfaces import (
@@ -100,6 +99,7 @@ from supportbench.models import (
     Ticket,
     Usage,
 )
+from supportbench.oracle import honest_answer
 from supportbench.prose import Credit, TextField, credit, readable, unquoted
 from supportbench.protocol import ResetRequest, StepResult
 from supportbench.registry import Registry, load_registry

@@ -11,7 +11,6 @@ import attrs
 
 from supportbench.errors import AgentError, GradingError, UnknownNameError, boundary
 from supportbench.evaluation.agents import ChosenAgent, choose_agent
-from supportbench.evaluation.audit.oracle import honest_answers
 from supportbench.evaluation.audit.report import Tactic
 from supportbench.evaluation.audit.subject import Subject, Unit
 from supportbench.evaluation.environments import LocalEnvironments
@@ -20,6 +19,7 @@ from supportbench.graders import OpenTask
 from supportbench.interfaces import Agent
 from supportbench.models import Episode, EpisodeStep, Submission, SupportQueueAction, SupportQueueObservation
 from supportbench.offers import is_dishonest
+from supportbench.oracle import honest_answers
 from supportbench.registry import Registry
 from supportbench.wording import shown
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import attrs
@@ -14,6 +14,7 @@ from supportbench import (
     Agent,
     ComponentScore,
     Registry,
+    SafetyFinding,
     Submission,
     SupportQueueAction,
     SupportQueueObservation,
@@ -70,7 +71,12 @@ async def test_a_grader_that_looks_for_substrings_is_caught() -> None:
 
 
 async def test_an_unsafe_answer_has_to_cost_what_the_rubric_says() -> None:
-    hears, deaf = Swears("Never mind the rules"), Swears("damn")
+    class Hears(Swears):
+        async def check(self, submission: Submission) -> Iterable[SafetyFinding]:
+            said = submission.action.response.replace("\u200b", "").lower()
+            return [SafetyFinding(rule="said", start=0, end=0)] if "never mind the rules" in said else []
+
+    hears, deaf = Hears("hears"), Swears("damn")
     for check, faults in ((hears, ()), (deaf, ("earns 0.100 above its base, where 0 is allowed",))):
         registry = registry_with([a_task()], rubric=rubric_of(checks=[check.name]), checks=[check])
         report = await audited(registry)

@@ -21,7 +21,7 @@ from supportbench import (
     contains_phrase,
     honest_answer,
 )
-from supportbench.evaluation.audit.oracle import honest_answers
+from supportbench.oracle import honest_answers
 from tests.evaluation.audit.auditing import Substrings, audited, check_of, registry_with, rubric_of
 from tests.evaluation.audit.packs import a_case, a_task
 from tests.offering import Swears
