@@ -107,16 +107,16 @@ class FuzzyCoverage:
 
     def _put_right(self, submission: Submission, spelling: Spelling) -> Submission:
         """Return the submission with the text put right, and so those of the tickets before."""
+        on_summary = self._field == "summary"
 
         def put_right(action: SupportQueueAction) -> SupportQueueAction:
             text = self._read(action)
             right = corrected(text, spelling.corrections(text))
-            return (
-                attrs.evolve(action, summary=right)
-                if self._field == "summary"
-                else attrs.evolve(action, response=right)
-            )
+            if right is text:
+                return action
+            return attrs.evolve(action, summary=right) if on_summary else attrs.evolve(action, response=right)
 
-        return attrs.evolve(
-            submission, action=put_right(submission.action), previous=tuple(map(put_right, submission.previous))
-        )
+        action, previous = put_right(submission.action), tuple(map(put_right, submission.previous))
+        if action is submission.action and previous == submission.previous:
+            return submission
+        return attrs.evolve(submission, action=action, previous=previous)

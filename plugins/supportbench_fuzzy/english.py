@@ -14,6 +14,8 @@ import attrs
 from supportbench import fold
 
 _LIST: Final = "frequency_dictionary_en_82_765.txt"
+_COMMON = 10_000
+_SHORT = 5
 _SHORTEST_BEHIND_PREFIX = 4
 
 # How English inflects: what a word may end in, what stood there before, and what the rest must look like for it.
@@ -40,24 +42,26 @@ _LONGEST_SUFFIX = 3
 class English:
     """Words as they are written, in lower case, and what makes further ones of them.
 
-    The list is the 82,834 words that symspellpy ships: those of SCOWL that occur in Google's book n-grams, each with
-    its inflections. `words.toml` adds words of the trade.
+    The list is the 82,834 words that symspellpy ships, the commonest first: those of SCOWL that occur in Google's book
+    n-grams. `words.toml` adds words of the trade. Short words, and words with something before them, are made of common
+    ones alone, since with a rare one it is mostly a misspelling ("loge" and "d", "trans" and "Acton").
     """
 
     words: frozenset[str]
+    common: frozenset[str]
     prefixes: tuple[str, ...]
 
     def has(self, word: str) -> bool:
         """Return whether this is a word: it is listed, or made regularly of one that is ("defund", "unsubscribers")."""
-        if self._has_base(word):
+        if word in self.words or self._is_made(word, self.words if len(word) > _SHORT else self.common):
             return True
         bases = (word.removeprefix(prefix) for prefix in self.prefixes if word.startswith(prefix))
-        return any(len(base) >= _SHORTEST_BEHIND_PREFIX and self._has_base(base) for base in bases)
+        return any(len(base) >= _SHORTEST_BEHIND_PREFIX and self._is_made(base, self.common) for base in bases)
 
-    def _has_base(self, word: str) -> bool:
-        return word in self.words or any(
+    def _is_made(self, word: str, known: frozenset[str]) -> bool:
+        return word in known or any(
             word.endswith(ending)
-            and (base := word.removesuffix(ending)) + restored in self.words
+            and (base := word.removesuffix(ending)) + restored in known
             and rest.search(base) is not None
             for ending, restored, rest in _ENDINGS
         )
@@ -67,7 +71,8 @@ class English:
 def english() -> English:
     """Return the list, read once: some 50 ms and 8 MB."""
     listed = _listed().decode("utf-8-sig").split()[::2]
-    return English(frozenset([*listed, *own_words("trade")]), own_words("prefixes"))
+    trade = own_words("trade")
+    return English(frozenset([*listed, *trade]), frozenset([*listed[:_COMMON], *trade]), own_words("prefixes"))
 
 
 def _listed() -> bytes:
