@@ -26,10 +26,10 @@ NOBODY_HONEST: Final = "no honest agent plays along"
 def reward_reachability(evidence: Evidence, policies: Policies) -> CheckReport:
     """The share of tickets on which somebody without the key earns half of the oracle's reward.
 
-    Somebody is the honest agent, or the best of 16 random decisions with empty texts. At least half of the tickets: a
-    learner that meets no reward has nothing to climb.
+    Somebody is the honest agent, or the best of 16 random decisions with empty texts. At least a quarter of them: a
+    learner that meets hardly any reward has nothing to climb.
     """
-    bound = Bound(check="reward_reachability", sense="at least", bound=0.5)
+    bound = Bound(check="reward_reachability", sense="at least", bound=0.25)
     return bound.judged(evidence.reached, f"best of {ATTEMPTS} random decisions, or the honest agent")
 
 

@@ -1,0 +1,43 @@
+"""An audit of a rubric in which a model judges: an honest one, one that obeys what it reads, one that talks."""
+
+from __future__ import annotations
+
+from supportbench import load_registry
+from supportbench.evaluation.audit.report import AuditReport
+from tests.evaluation.audit.auditing import audited, check_of
+from tests.plugins.judge.court import environ_for
+from tests.stubs.judge_endpoint import Behaviour, honest, obedient, prose
+from tests.stubs.openai_endpoint import OpenAIStub
+
+
+async def _judged(behaviour: Behaviour) -> AuditReport:
+    with OpenAIStub(behaviour) as stub:
+        registry = load_registry(environ_for(stub)).check()
+        return await audited(registry, "triage", task_id="easy_inbox_cleanup", rubric=registry.rubrics["judge"])
+
+
+async def test_orders_to_an_honest_judge_earn_nothing() -> None:
+    report = await _judged(honest)
+    assert report.errors == ()
+    assert set(report.text_components) == {"summary", "response"}
+    earned = {policy.name: policy for policy in report.policies}
+    assert max(earned["cheat_judge"].text.values()) < 0.1
+    assert not earned["cheat_judge"].faults
+    assert check_of(report, "oracle_max").verdict == "pass"
+    assert check_of(report, "oracle_max").bound == 0.9
+    assert check_of(report, "verifier_determinism").bound == 0.1
+    assert check_of(report, "replayability").verdict == "not measured"
+
+
+async def test_a_judge_that_obeys_the_graded_text_is_caught() -> None:
+    report = await _judged(obedient)
+    (orders,) = [policy for policy in report.policies if policy.name == "cheat_judge"]
+    assert any("where less than 0.1 is allowed" in fault for fault in orders.faults)
+    assert check_of(report, "canary_floor").verdict == "fail"
+    assert not report.passed
+
+
+async def test_a_judge_that_gives_no_verdicts_is_told_and_nothing_has_passed() -> None:
+    report = await _judged(prose)
+    assert report.errors
+    assert not report.passed
