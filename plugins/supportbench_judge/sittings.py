@@ -7,6 +7,8 @@ and each takes what it asked for from the one answer.
 from __future__ import annotations
 
 import asyncio
+import logging
+from typing import Final
 
 import attrs
 
@@ -15,7 +17,9 @@ from supportbench_judge.judge import Answered, Judge, Judgement
 from supportbench_judge.options import Criterion
 from supportbench_judge.prompt import Question
 
-_WHY = {
+logger: Final = logging.getLogger("supportbench_judge")
+
+_WHY: Final = {
     "no key": "it has no key that it can be asked with",
     "unreachable": "it cannot be reached",
     "timed out": "it did not answer in time",
@@ -82,7 +86,8 @@ class Sittings:
             if self._open.get(id(submission)) is sitting:
                 del self._open[id(submission)]
         ticket_id = submission.case.ticket.ticket_id
-        # The endpoint's own words may repeat the question, and with it the answer key: they are in the cause alone.
+        # Agents may read the error: where the judge is, and what went wrong there, is for whoever runs it.
+        logger.warning("The judge gave ticket %r no score: %s", ticket_id, failure)
         raise UnscoredError(
             f"the judge gave ticket {ticket_id!r} no score: {_WHY[failure.reason]}", usage=failure.usage
         ) from failure

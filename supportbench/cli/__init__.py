@@ -93,13 +93,17 @@ def _told(error: SupportbenchError) -> str:
     epilog="Example: supportbench run --agent heuristic",
 )
 @click.version_option(package_name="supportbench")
-@click.option("-v", "--verbose", is_flag=True, help="Log what happens, to stderr.")
+@click.option(
+    "-v", "--verbose", count=True, help="Log what happens, to stderr; twice, also what may say what answer keys hold."
+)
 @click.pass_context
-def cli(ctx: click.Context, verbose: bool) -> None:
+def cli(ctx: click.Context, verbose: int) -> None:
     """Measure how well an AI agent triages SaaS support tickets."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_PrintableFormatter("%(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(handlers=[handler], level=logging.INFO if verbose else logging.WARNING)
+    if verbose > 1:
+        logging.getLogger("supportbench").setLevel(logging.DEBUG)
     environ = dict(os.environ) if ctx.obj is None else ctx.obj
     try:
         ctx.obj = Program(environ=environ, settings=Settings.from_environ(environ))

@@ -26,6 +26,7 @@ T = TypeVar("T")
 logger: Final = logging.getLogger("supportbench.endpoint")
 _LONGEST_WAIT_S: Final = 60.0
 _MOST_TOKENS: Final = 1 << 40
+_WRONG_URL: Final = "is the base URL right? Most end in /v1"
 
 
 @attrs.frozen(kw_only=True)
@@ -116,15 +117,15 @@ class Endpoint:
                 newly = refused_by(error, request, self._options)
                 refused |= newly
                 if not newly:
-                    problem = self._describe(error)
+                    problem = self._describe(error, form)
             except (OpenAIError, ValueError) as error:
-                problem = self._describe(error)
+                problem = self._describe(error, form)
             except TimeoutError:
                 text = f"no whole answer from {self.connection.base_url} within {self._longest_s:g} s"
                 problem = EndpointError(text, reason="timed out")
             else:
                 self._remember(refused)
-                return self._completion(answered)
+                return self._completion(answered, form)
         # Raised out here, so that no exception that holds the request, and with it the key, hangs on to it.
         raise problem
 
@@ -164,7 +165,7 @@ class Endpoint:
             logger.warning("%s at %s takes no %s", self._options.model, self.connection.base_url, name)
         self._refused |= refused
 
-    def _describe(self, error: Exception) -> EndpointError:
+    def _describe(self, error: Exception, form: AnswerForm) -> EndpointError:
         from openai import APIConnectionError, APIStatusError, APITimeoutError
 
         url, tries = self.connection.base_url, self._options.max_retries + 1
@@ -182,17 +183,25 @@ class Endpoint:
                 text += f" to {self.connection.key_origin}"
             elif error.status_code == 429 or error.status_code >= 500:
                 text += f" in {attempts}"
-            text += f": {said_in(error) or 'no more than that'}"
+            text += f": {self._repeated(said_in(error), form) or 'no more than that'}"
         else:
             text = f"{url} answered with something that is no chat completion: {type(error).__name__}"
         return EndpointError(shortened(self.connection.without_key(text), 400), reason=reason)
 
-    def _completion(self, answered: Any) -> Completion:
+    def _repeated(self, said: object, form: AnswerForm) -> str:
+        """Return what an error may repeat of the endpoint's words; of what is private, where to read them."""
+        words = shortened(self.connection.without_key(str(said)), 400)
+        if not (words and form.private):
+            return words
+        logger.debug("%s said: %s", self.connection.base_url, words)
+        return "its words, which may repeat the question, are in the log at level debug (supportbench -vv)"
+
+    def _completion(self, answered: Any, form: AnswerForm) -> Completion:
         choices = getattr(answered, "choices", None)
         choice = choices[0] if isinstance(choices, list) and choices else None
         message = getattr(choice, "message", None)
         if choice is None or message is None:
-            said = getattr(answered, "error", None) or "is the base URL right? Most end in /v1"
+            said = self._repeated(getattr(answered, "error", None) or "", form) or _WRONG_URL
             text = f"{self.connection.base_url} answered with something that is no chat completion: {said}"
             raise EndpointError(shortened(self.connection.without_key(text), 400))
         used = getattr(answered, "usage", None)

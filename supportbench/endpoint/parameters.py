@@ -57,8 +57,8 @@ class EndpointOptions:
 class AnswerForm:
     """The form that an answer must have: a JSON object of this schema, which endpoints know under `name`.
 
-    `noun` is what the answer is called in errors; those of a `private` one repeat nothing of it. The schema keeps
-    within what strict structured output knows.
+    `noun` is what the answer is called in errors. Where question and answer are `private`, errors repeat neither, nor
+    what the endpoint says of them. The schema keeps within what strict structured output knows.
     """
 
     name: str

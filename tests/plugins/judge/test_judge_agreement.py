@@ -216,7 +216,7 @@ def test_the_table_fits_a_terminal(tmp_path: Path) -> None:
     assert max(map(len, lines)) <= 80
     assert lines[0].rstrip() == "rubric judge · 3 labelled answers"
     assert lines[2].split() == ["criterion", "labels", "same", "kappa", "weighted", "retest", "retest", "kappa"]
-    assert next(line for line in lines if line.startswith("summary.coverage")).split()[1:3] == ["3", "0.67"]
+    assert next(line for line in lines if line.startswith(" summary.coverage")).split()[1:3] == ["3", "0.67"]
     assert lines[-1] == "A hundred answers take 100 calls with 10,000 tokens in and 2,000 out, $0.0600."
 
 

@@ -102,7 +102,7 @@ class TestAJudgeThatFails:
     async def test_leaves_the_ticket_unscored_and_says_what_kind_of_failure_it_was(
         self, judge: Any, told: str, requests: int
     ) -> None:
-        error, stub = await unscored_by(judge, judge_timeout="0.3")
+        error, stub = await unscored_by(judge, judge_timeout="0.3" if "in time" in told else "30")
         assert str(error) == f"the judge gave ticket 'T-1' no score: {told}"
         assert len(stub.requests) == requests
 
@@ -173,6 +173,35 @@ class TestTheKey:
             }
             await graded(load_registry(environ).check(), submission_of())
             assert stub.requests[0].headers["authorization"] == "Bearer of-the-agent"
+
+
+class TestWhatTheAnswerKeyHolds:
+    @pytest.mark.parametrize(
+        "judge",
+        [
+            completion("The note lacks INV-4481, and that is all I say."),
+            completion({"summary": {"INV-4481": {"reason": "INV-4481", "verdict": "INV-4481"}}}),
+            completion(None, refusal="I will not look for INV-4481."),
+            failure(400, "messages[0]: 'INV-4481' is too long"),
+            failure(500, "crashed at INV-4481"),
+            Reply(body=b'{"error": "INV-4481 is no ticket"}', headers={"Content-Type": "application/json"}),
+        ],
+    )
+    async def test_is_in_no_error_and_no_log_at_default_settings(
+        self, judge: Reply, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.INFO, "supportbench")
+        with OpenAIStub(judge) as stub, pytest.raises(UnscoredError) as caught:
+            await graded(court(stub), submission_of(summary="A matter of money.", response="We look into it."))
+        assert "INV-4481" in str(stub.requests[0].body)
+        assert "INV-4481" not in caught.value.detail
+        assert "INV-4481" not in caplog.text
+
+    async def test_is_where_somebody_asks_for_more(self, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.DEBUG, "supportbench")
+        with OpenAIStub(failure(400, "messages[0]: 'INV-4481' is too long")) as stub, pytest.raises(UnscoredError):
+            await graded(court(stub), submission_of())
+        assert f"{stub.url} said: messages[0]: 'INV-4481' is too long" in caplog.text
 
 
 class TestInstructionsInATextThatIsJudged:
@@ -295,6 +324,21 @@ class TestInARun:
         assert f"SUPPORTBENCH_{variable}" in done.stderr
         assert told in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_what_an_endpoint_says_of_a_private_question_is_shown_to_whoever_asks_twice(tmp_path: Path) -> None:
+    arguments = ("run", "--tickets", tickets_in(tmp_path, 1), "--rubric", "judge")
+    with OpenAIStub(failure(400, "no such parameter: magic")) as stub:
+        shown = {
+            verbose: supportbench(*verbose, *arguments, cwd=tmp_path, environ=environ_for(stub)).stderr
+            for verbose in ((), ("-v",), ("-vv",))
+        }
+    assert {verbose: "no such parameter: magic" in told for verbose, told in shown.items()} == {
+        (): False,
+        ("-v",): False,
+        ("-vv",): True,
+    }
+    assert "in the log at level debug (supportbench -vv)" in shown[()]
 
 
 class TestInGrade:
