@@ -33,6 +33,9 @@ _COMMANDS: Final = (
 )
 
 
+logger: Final = logging.getLogger("supportbench")
+
+
 @attrs.frozen(kw_only=True)
 class Program:
     """One run of the command: its environment and settings, from which everything else is made."""
@@ -82,8 +85,8 @@ def _told(error: SupportbenchError) -> str:
     """Return the error's message: with the words of a plugin that sees answer keys only where they are asked for."""
     if not isinstance(error, PluginCallError) or error.detail == str(error):
         return str(error)
-    if isinstance(error, GradingError | ProviderError) and not logging.getLogger().isEnabledFor(logging.INFO):
-        return f"{error}. Its own words, which may have answer keys in them: supportbench -v …"
+    if isinstance(error, GradingError | ProviderError) and not logger.isEnabledFor(logging.DEBUG):
+        return f"{error}. Its own words, which may have answer keys in them: supportbench -vv …"
     return error.detail
 
 

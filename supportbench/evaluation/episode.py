@@ -149,7 +149,9 @@ class EpisodePlayer:
         if reply is not None and isinstance(error, ActionError | RefusedMessageError):  # which do not say whose fault
             message = f"agent {self.agent.label!r} failed at ticket {ticket_id!r}: {message}"
         logger.warning("%s", message)
-        logger.info("where it came from:", exc_info=error)  # with a grader's own words, which may have an answer key
+        # With a grader's own words, which may have an answer key in them.
+        private = isinstance(error, PluginCallError) and not error.text_is_public
+        logger.log(logging.DEBUG if private else logging.INFO, "where it came from:", exc_info=error)
         usage = None if reply is None else reply.usage
         return EpisodeStep(
             ticket_id=ticket_id,

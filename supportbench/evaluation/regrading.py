@@ -189,7 +189,7 @@ async def _graded(
         async with places or contextlib.nullcontext():
             grade = await grader.grade(submission)
     except GradingError as error:
-        logger.info("where it came from:", exc_info=error)
+        logger.debug("where it came from:", exc_info=error)  # its words may have an answer key in them
         judge_usage = error.usage if isinstance(error, UnscoredError) else None
         return attrs.evolve(
             step, status="error", grade=None, error=str(error), error_kind="grader", judge_usage=judge_usage

@@ -143,6 +143,9 @@ WAYS: Final = (
     Way((*PLAY, "--rubric", "default"), says="Average score"),
     Way((*PLAY, "--rubric", "default:binary"), says="Average score: 0.00"),
     Way(("-v", *PLAY), says="Average score"),
+    Way(("-v", *PLAY), FAILS, code=1, says="failed at ticket 'C-1'"),
+    Way(("-v", "tasks"), LOST, code=2, says="task provider 'cage' failed"),
+    Way(("-v", "regrade", "run"), FAILS, code=1, says="failed at ticket 'C-1'"),
     Way(PLAY, {"SUPPORTBENCH_FEEDBACK": "none"}, says="Average score"),
     Way((*PLAY, "--repeats", "3"), FAILS, code=1, says="component 'quotes' of plugin 'cage' failed at ticket 'C-1'"),
     Way((*PLAY, "--json"), CHECK_FAILS, code=1, says="safety check 'gossip' of plugin 'cage' failed"),
@@ -258,8 +261,9 @@ def test_every_private_field_has_a_canary_or_is_told_apart_by_blindness() -> Non
 
 
 def test_the_walk_would_see_a_leak(cage: Path, here: Path) -> None:
-    done = supportbench("-v", *PLAY, cwd=here, environ={**of(cage), **FAILS})
-    assert leaks(done.stderr) == set(SECRETS), "asked for what a plugin says, it is told"
+    for arguments, environ in ((PLAY, FAILS), (("regrade", "run"), FAILS), (("tasks",), LOST)):
+        done = supportbench("-vv", *arguments, cwd=here, environ={**of(cage), **environ})
+        assert leaks(done.stderr) == set(SECRETS), "who asks for what a plugin says is told"
     assert all(leaks(text) == set() for _, text in written_in(here / "new"))
 
 
