@@ -25,6 +25,8 @@ from supportbench_fuzzy.spelling import Spelling, corrected
 
 DEFAULT_THRESHOLD = 80.0
 _WHOLE = Credit(1.0)
+_MISSPELT_IN_A_NOTE = 3
+_WORDS_TO_A_MISSPELLING = 5
 _MOST_WORDS = 500  # nothing of longer texts counts anyway
 
 
@@ -35,7 +37,8 @@ class FuzzyCoverage:
     `threshold` percent of its letters are right, one edit from five letters on and two from nine at most) or its words
     stand in another order or a few words apart (`NearPhrases`). It is never less than `concept_coverage`, and never
     less at a lower threshold. What is found beyond that counts as far as the text put right may count, read with all
-    the tolerance there is, so that a catch-all or a copy gains nothing by misspelling.
+    the tolerance there is, so that a catch-all or a copy gains nothing by misspelling; and of a text that misspells more
+    than three words, and more than one in five, nothing counts but what it says exactly.
     """
 
     name = "fuzzy_coverage"
@@ -85,6 +88,8 @@ class FuzzyCoverage:
             return None
         spelling = self._spelling(concepts)
         meant = spelling.corrections(text)
+        if len(meant) > max(_MISSPELT_IN_A_NOTE, len(stems(text)) // _WORDS_TO_A_MISSPELLING):
+            return None
         said = concepts.found_in(corrected(text, meant, self._threshold))
         if said <= found:
             return None

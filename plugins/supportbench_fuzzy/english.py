@@ -15,8 +15,8 @@ from supportbench import fold
 
 _LIST: Final = "frequency_dictionary_en_82_765.txt"
 _COMMON = 10_000
-_SHORT = 5
-_SHORTEST_BEHIND_PREFIX = 4
+_SHORT = 7
+_SHORTEST_BASE = 4
 
 # How English inflects: what a word may end in, what stood there before, and what the rest must look like for it.
 _ENDINGS: Final = tuple(
@@ -53,18 +53,24 @@ class English:
 
     def has(self, word: str) -> bool:
         """Return whether this is a word: it is listed, or made regularly of one that is ("defund", "unsubscribers")."""
-        if word in self.words or self._is_made(word, self.words if len(word) > _SHORT else self.common):
+        if word in self.words or self._is_made(word, self.common if _like_a_slip(word) else self.words):
             return True
         bases = (word.removeprefix(prefix) for prefix in self.prefixes if word.startswith(prefix))
-        return any(len(base) >= _SHORTEST_BEHIND_PREFIX and self._is_made(base, self.common) for base in bases)
+        return any(len(base) >= _SHORTEST_BASE and self._is_made(base, self.common) for base in bases)
 
     def _is_made(self, word: str, known: frozenset[str]) -> bool:
         return word in known or any(
             word.endswith(ending)
-            and (base := word.removesuffix(ending)) + restored in known
+            and len(base := word.removesuffix(ending)) + len(restored) >= _SHORTEST_BASE
+            and base + restored in known
             and rest.search(base) is not None
             for ending, restored, rest in _ENDINGS
         )
+
+
+def _like_a_slip(word: str) -> bool:
+    """Return whether an ending of the word may as well be a letter left out of a longer one, as in "biling"."""
+    return len(word) <= _SHORT and not word.endswith("s")
 
 
 @cache

@@ -16,20 +16,23 @@ from supportbench_fuzzy.english import own_words
 MOST_BETWEEN: Final = 3
 """How many other words may stand among those of a phrase."""
 
+MOST_CONTENT_BETWEEN: Final = 1
+"""How many of them may be more than small words, where the phrase's own are in order; else none may."""
+
 _MARK: Final = re.compile(r"[.,;:!?…()\[\]\n\r–—]|\s-+\s")
 _NONE: Final[frozenset[int]] = frozenset()
 
 
 @attrs.frozen
 class _Phrase:
-    """A phrase that may stand in any order: its group, and its words' stems, how often each."""
+    """A phrase that may stand in any order: its group, and the stems of its words."""
 
     group: int
-    wanted: Counter[str]
+    wanted: tuple[str, ...]
 
     def stands_in(self, clause: Sequence[str], trigger: str) -> bool:
         """Return whether its words stand near each other in the clause, with no negation among them."""
-        reach = self.wanted.total() + MOST_BETWEEN
+        reach = len(self.wanted) + MOST_BETWEEN
         for place, stem in enumerate(clause):
             if stem != trigger:
                 continue
@@ -39,14 +42,19 @@ class _Phrase:
         return False
 
     def _stands_from(self, window: Sequence[str]) -> bool:
-        missing = self.wanted.copy()
+        missing, between, said = Counter(self.wanted), 0, []
         for stem in window:
             if missing[stem] > 0:
                 missing[stem] -= 1
-                if not missing.total():
-                    return True
+                said.append(stem)
+                if len(said) == len(self.wanted):
+                    return between == 0 or tuple(said) == self.wanted
             elif stem in _negations():
                 return False
+            elif stem not in _small():
+                between += 1
+                if between > MOST_CONTENT_BETWEEN:
+                    return False
         return False
 
 
@@ -55,7 +63,9 @@ class NearPhrases:
 
     A phrase counts in any order when it has at least two words of content and none that its meaning hangs on the order
     of (`keeps_order` in `words.toml`: negations, prepositions, pronouns, numbers). Its words then stand in one clause,
-    with at most `MOST_BETWEEN` others and no negation among them; articles and forms of "be" may be missing.
+    with a few others among them and no negation; articles and forms of "be" may be missing. In their own order one of
+    the others may be a word of content ("charged the customer twice"), else all are small words ("twice was charged"):
+    more would find phrases in any list of words.
     """
 
     __slots__ = ("_exact", "_phrases", "_triggers")
@@ -64,8 +74,8 @@ class NearPhrases:
         listed = [tuple(phrases) for phrases in groups]
         self._exact = PhraseGroups(listed)
         found = [(group, _words_in_any_order(phrase)) for group, phrases in enumerate(listed) for phrase in phrases]
-        phrases = [_Phrase(group, Counter(words)) for group, words in found if words]
-        number = Counter(stem for phrase in phrases for stem in phrase.wanted)
+        phrases = [_Phrase(group, words) for group, words in found if words]
+        number = Counter(stem for phrase in phrases for stem in set(phrase.wanted))
         self._phrases: dict[str, list[_Phrase]] = {}
         for phrase in phrases:
             rarest = min(phrase.wanted, key=lambda stem: (number[stem], -len(stem)))
@@ -80,7 +90,7 @@ class NearPhrases:
             (trigger, phrase)
             for trigger in self._triggers & words
             for phrase in self._phrases[trigger]
-            if phrase.group not in found and phrase.wanted.keys() <= words
+            if phrase.group not in found and words.issuperset(phrase.wanted)
         ]
         if not woken:
             return found
@@ -125,6 +135,11 @@ def _keeping_order() -> frozenset[str]:
 @cache
 def _weightless() -> frozenset[str]:
     return _stems_of("weightless")
+
+
+@cache
+def _small() -> frozenset[str]:
+    return _keeping_order() | _weightless() | _stems_of("small")
 
 
 @cache

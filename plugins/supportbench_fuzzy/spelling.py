@@ -76,8 +76,9 @@ class Spelling:
         """Return the text's misspelt words, in lower case, with what each was meant to be.
 
         A word counts as misspelt if it is none: neither English nor a word of the ticket or of its task's answer keys.
-        It was meant to be the English word of these that is nearest (`Vocabulary.nearest`), rather one of the ticket
-        and its key than of others. As near to two words of the ticket and its key, it is taken for neither.
+        It was meant to be the English word of these that is nearest (`Vocabulary.nearest`); of those as near, rather
+        one of the ticket and its key than of others. As near to two words of the ticket and its key, it is taken for
+        neither.
         """
         strange = {word for run in set(text.split()) - _strange_words.familiar for word in _strange_words[run]}
         return {word: meant for word in strange if (meant := self._correction(word)) is not None}
@@ -94,7 +95,8 @@ class Spelling:
         stem = stem_of(word)
         if stem in self._own.stems or stem in self._foreign.stems:
             return None
-        near = self._own.nearest(word) or self._foreign.nearest(word)[:1]
+        own, foreign = self._own.nearest(word), self._foreign.nearest(word)[:1]
+        near = foreign if foreign and (not own or foreign[0].edits < own[0].edits) else own
         return near[0] if len(near) == 1 else None
 
 

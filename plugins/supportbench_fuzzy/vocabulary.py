@@ -29,9 +29,10 @@ _WORD: Final = re.compile(r"[A-Za-z]+")
 
 @attrs.frozen
 class Correction:
-    """A word that a misspelt one was meant to be, and how much of it is right, in [0, 100]."""
+    """A word that a misspelt one was meant to be, by how many edits, and how much of it is right, in [0, 100]."""
 
     word: str
+    edits: int
     similarity: float
 
 
@@ -76,10 +77,10 @@ class Vocabulary:
             )
             if edits < _MOST_EDITS or len(form) >= TWO_EDITS_FROM
         ]
-        least = min((edits for edits, _ in near), default=0)
+        least = min((int(edits) for edits, _ in near), default=0)
         # Of a stem's forms that are as near, the longest: that much more of it is right.
         by_stem = {stem_of(form): form for edits, form in sorted(near, key=_by_length) if edits == least}
-        return [Correction(form, 100.0 * OSA.normalized_similarity(word, form)) for form in by_stem.values()]
+        return [Correction(form, least, 100.0 * OSA.normalized_similarity(word, form)) for form in by_stem.values()]
 
 
 def _by_length(near: tuple[float, str]) -> tuple[int, str]:
