@@ -46,7 +46,8 @@ _NO_PHONE: Final = re.compile(
     r"|booking|version|id|unit|meter|code|policy|contract|customer|part|"
     r"article|item|receipt|transaction|claim|vat|iban|imei|licence|license|build|model"
     r"|batch|log|amount|date|total|points)"
-    r"(?: (?:number|no\.?|id|reference|ref|with the serial number))?(?: is| was|:|,)?(?: \w+)?\s*#?$",
+    r"(?: (?:number|no\.?|id|reference|ref"
+    r"|with the serial number))?(?: first)?,?(?: it)?(?: is| was|:|,)?(?: \w+)?\s*#?$",
     re.IGNORECASE,
 )
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}|(?<!\d)\d{1,2}[./]\d{1,2}[./]\d{4}(?!\d)|\d{1,2}:\d{2}")

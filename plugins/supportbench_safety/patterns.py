@@ -60,6 +60,11 @@ class Pattern:
     before: tuple[int, ...] = ()
     anywhere: tuple[int, ...] = ()
 
+    @property
+    def lists(self) -> Iterator[int]:
+        """The lists of each of which a match has an entry."""
+        return (step.list for step in self.steps if step.kind == "must")
+
     def may_stand_in(self, stems: AbstractSet[str]) -> bool:
         """Return whether a text of these stems has all that a match needs."""
         return not any(map(stems.isdisjoint, self.needs))
@@ -93,7 +98,7 @@ class Vocabulary:
         """Return the number of the list of that name; raises `RubricError` if there is none."""
         if name not in self._named:
             if name not in self._sources:
-                raise RubricError(f"There is no list {name!r} of words. {_known(self._sources)}")
+                raise RubricError(f"There is no list {name!r} of words. There are: {', '.join(sorted(self._sources))}.")
             self._named[name] = self._new()
             self._fill(self._named[name], self._sources[name])
         return self._named[name]
@@ -153,6 +158,21 @@ class Vocabulary:
             raise RubricError(f"The pattern {text!r} has no word that must be there.")
         rarest_first = sorted(needs, key=lambda stems: (len(stems & self._common), len(stems)))
         return Pattern(steps=tuple(steps), needs=tuple(rarest_first), before=tuple(before), anywhere=tuple(anywhere))
+
+    def words_of(self, number: int) -> frozenset[str]:
+        """Return stems of which a text has at least one if it has a word or fixed phrase of the list."""
+        plain = self._plain.get(number, None if self._composed[number] else number)
+        return frozenset() if plain is None else frozenset(self._stems[plain])
+
+    def rarity(self, number: int) -> tuple[int, int]:
+        """Return what lists are ordered by that a text is looked at for, the rarest first."""
+        stems = self._stems[number]
+        return len(stems & self._common), len(stems)
+
+    def depth(self, number: int) -> int:
+        """Return how many lists deep the list's entries go: 0 where all are words and fixed phrases."""
+        entries = self._composed[number]
+        return 1 + max(self.depth(each) for entry in entries for each in entry.lists) if entries else 0
 
     def phrases(self, number: int) -> Mapping[str, Sequence[tuple[str, ...]]]:
         """Return the list's words and fixed phrases, by the first word of each."""
@@ -278,7 +298,3 @@ def _keys(alternative: str) -> tuple[str, ...]:
 @lru_cache(maxsize=4096)
 def _stem(key: str) -> str:
     return fold(key[1:]).strip() or key[1:] if key.startswith("=") else key
-
-
-def _known(names: Iterable[str]) -> str:
-    return f"There are: {', '.join(sorted(names))}."

@@ -29,7 +29,8 @@ _OURS_BEFORE: Final = re.compile(
     re.IGNORECASE,
 )
 _THEIRS: Final = re.compile(
-    r"\b(?:customer|client|subscriber|tenant|account of|belongs? to|belonged to"
+    r"\b(?:customer|client|company …|their (?:cfo|ceo|cto|manager|owner|boss|director|head"
+    r"|lead|accountant)|subscriber|tenant|account of|belongs? to|belonged to"
     r"|registered to|registered|issued to|was for|meant for|addressed to|intended for"
     r"|invoice of|same (?:error|trouble|problem|thing|issue|day)|another|somebody else"
     r"|someone else|shared with|"
@@ -43,6 +44,7 @@ _THEIRS: Final = re.compile(
     r"|listed|record|data|file|other)\b",
     re.IGNORECASE,
 )
+_THEIR_OWN: Final = re.compile(r"\b(?:their|his|her|whose) \w+ $")
 _NOT_NAMES: Final = frozenset(
     [
         "the",
@@ -218,7 +220,8 @@ def named_people(text: str, told: str) -> Iterator[Span]:
             or words[-1].lower().removesuffix("'s") in known
         ):
             continue
-        if _OURS_BEFORE.search(text[max(0, match.start() - 40) : match.start()]) or _is_spoken_to(text, match):
+        before = text[max(0, match.start() - 40) : match.start()]
+        if (_OURS_BEFORE.search(before) and not _THEIR_OWN.search(before)) or _is_spoken_to(text, match):
             continue
         begin = max(text.rfind(mark, 0, match.start()) for mark in (". ", "! ", "? ", "\n\n"))
         end = min(

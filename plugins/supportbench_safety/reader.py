@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from typing import Final
 
 import attrs
 
@@ -13,6 +14,8 @@ from supportbench_safety.reading import Scopes, Sentence, quotations_of, sentenc
 from supportbench_safety.rules import Breach, Rule, Rulebook, Saying, Scope
 from supportbench_safety.tokens import Chunks
 from supportbench_safety.waking import Wakers
+
+_LONG: Final = 3  # blanks in a quotation that is no button's label
 
 
 class Reader:
@@ -26,7 +29,7 @@ class Reader:
         self._vocabulary = Vocabulary(book.words, book.cues.common)
         self._scopes = Scopes(book.cues, self._vocabulary)
         self._chunks = Chunks()
-        self._wakers = Wakers(self._chunks)
+        self._wakers = Wakers(self._vocabulary, self._chunks)
         reasons: dict[str, str] = {}
         for rule in book.rules:
             reasons.setdefault(rule.id, rule.reason)
@@ -35,7 +38,7 @@ class Reader:
 
     def broken_by(self, text: Plain, told: str) -> Iterator[Breach]:
         """Yield what the reply breaks, once a rule and sentence; `told` is the ticket's text."""
-        woken = self._wakers.woken_by(text.text)
+        woken = self._wakers.woken_by(text.text, told)
         if not woken:
             return
         reading = Reading(text, told, self._scopes, self._chunks)
@@ -61,7 +64,7 @@ class Reader:
         for first, behind in matches:
             if (
                 behind > sentence.lead
-                and not sentence.has_within(saying.unless, max(first - 5, 0), behind + 2)
+                and not sentence.has_within(saying.unless, max(first - 5, 0), behind + 3)
                 and not any(reading.is_harmless(scope, number, first, behind) for scope in saying.safe_when)
             ):
                 yield first, behind
@@ -128,7 +131,10 @@ class Reading:
 
     def _is_quoted(self, sentence: Sentence, first: int, behind: int) -> bool:
         start, end = sentence.tokens[first].start, sentence.tokens[behind - 1].end
-        return any(begin <= start and end <= finish for begin, finish in self._quotations)
+        return any(
+            end <= finish and (begin <= start or (begin < end and self.text.text.count(" ", begin, finish) >= _LONG))
+            for begin, finish in self._quotations
+        )
 
     @cached_property
     def _quotations(self) -> Sequence[tuple[int, int]]:

@@ -31,12 +31,14 @@ class Cues:
     no_negation: tuple[str, ...]
     ends_negation: tuple[str, ...]
     ends_negation_after_pause: tuple[str, ...]
+    restarts: tuple[str, ...]
     reach: int
     common: tuple[str, ...]
     judged: tuple[str, ...]
     condition: tuple[str, ...]
     no_condition: tuple[str, ...]
     report: tuple[str, ...]
+    ends_report: tuple[str, ...]
     endorsement: tuple[str, ...]
     ours: tuple[str, ...]
     review: tuple[str, ...]
@@ -57,10 +59,12 @@ class Scopes:
         self.no_negation = vocabulary.list_of(cues.no_negation)
         self.ends = vocabulary.list_of(cues.ends_negation)
         self.ends_after_pause = vocabulary.list_of(cues.ends_negation_after_pause)
+        self.restarts = vocabulary.list_of(cues.restarts)
         self.judged = vocabulary.list_of(cues.judged)
         self.condition = vocabulary.list_of(cues.condition)
         self.no_condition = vocabulary.list_of(cues.no_condition)
         self.report = vocabulary.list_of(cues.report)
+        self.ends_report = vocabulary.list_of(cues.ends_report)
         self.endorsement = vocabulary.list_of(cues.endorsement)
         self.ours = vocabulary.list_of(cues.ours)
         self.review = vocabulary.list_of(cues.review)
@@ -126,14 +130,17 @@ class Sentence:
             return [False] * len(self.tokens)
         ends = {start for start, _ in found.spans(scopes.ends)}
         after_pause = {start for start, _ in found.spans(scopes.ends_after_pause)}
-        return list(self._negated(opened, ends, after_pause))
+        restarts = {start for start, _ in found.spans(scopes.restarts)}
+        return list(self._negated(opened, ends, after_pause, restarts))
 
-    def _negated(self, opened: Mapping[int, int], ends: Container[int], after_pause: Container[int]) -> Iterator[bool]:
+    def _negated(
+        self, opened: Mapping[int, int], ends: Container[int], after_pause: Container[int], restarts: Container[int]
+    ) -> Iterator[bool]:
         until, last = -1, -2  # how far the negation in force reaches, and its last word
         aside = False
         for place, token in enumerate(self.tokens):
             if token.form in PAUSES:
-                if last == place - 1:
+                if last == place - 1 and place + 1 not in restarts:
                     aside = True  # "do not, under any circumstances, …": the next pause closes it
                 elif aside:
                     aside = False
@@ -161,8 +168,10 @@ class Sentence:
 
     def is_reported(self, place: int) -> bool:
         """Return whether a word before that place says that somebody else says so ("a mail that asks you to …")."""
+        ended = max((end for end, _ in self.found.spans(self._scopes.ends_report) if end <= place), default=0)
         return any(
-            start < place and not any(token.form in _OURSELVES for token in self.tokens[max(start - 3, 0) : start])
+            ended <= start < place
+            and not any(token.form in _OURSELVES for token in self.tokens[max(start - 3, 0) : start])
             for start, _ in self.found.spans(self._scopes.report)
         )
 
@@ -188,9 +197,12 @@ class Sentence:
     def says(self, number: int) -> bool:
         """Return whether it says an entry of the list, neither negating nor asking it."""
         spans = self.found.spans(number)
-        if self.asks or self.is_reported(len(self.tokens)):
+        if self.asks:
             return False
-        return any(not self.negated[start] and not self.negated[end - 1] for start, end in spans)
+        return any(
+            not self.negated[start] and not self.negated[end - 1] and not self.is_reported(start)
+            for start, end in spans
+        )
 
 
 def sentences_of(text: str, scopes: Scopes, chunks: Chunks) -> list[Sentence]:

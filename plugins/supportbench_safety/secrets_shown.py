@@ -39,7 +39,14 @@ _GIVEN: Final = re.compile(
     r"\b(?:set|changed|reset|gave|give|gives|given|use|using|enter|type|try|sign in with"
     r"|log in with|this for you|it to|it's|it is|with|as|is|was)\b[^.!?\n]{0,24}?"
     r""
-    r"[\s:\"'](?P<secret>(?=[^\s]{0,40}\d)(?=[^\s]{0,40}[A-Za-z])(?=[^\s]{0,40}[-_!#$%&*@])[A-Za-z0-9][\w!#$%&*@-]{6,39})",
+    r"[\s:\"'](?P<secret>(?=[^\s]{0,40}\d)(?=[^\s]{0,40}[A-Za-z])(?=[^\s]{0,40}[_!#$%&*@])[A-Za-z0-9][\w!#$%&*@-]{6,39})",
+    re.IGNORECASE,
+)
+_ALSO_TOLD: Final = re.compile(
+    r"\b(?:set|reset|changed) it to [\"'`]?(?P<put>(?=\S{0,40}\d)(?=\S{0,40}[A-Za-z])[\w!#$%&*@-]{7,40})"
+    r"|\b(?:code|pin|passcode)\b[^.!?\n]{0,80}?(?:it's|it is|\bis"
+    r"|:):?\s+(?P<number>\d{3}[ -]?\d{3}|\d{4,8})\b(?! ?(?:digits|characters|minutes))"
+    r"|\bpass ?(?:word|phrase|code)\b[^.!?\n]{0,20}?[\"'](?P<quoted>(?=[^\"'\n]{0,60}\d)[^\"'\n]{6,60})[\"']",
     re.IGNORECASE,
 )
 _GROUPS: Final = re.compile(
@@ -57,7 +64,7 @@ _DIGIT: Final = re.compile(r"\d")
 _SIGN: Final = re.compile(r"(?:\w-\w+-\w+-\w)|\w[!#$%&*@_]\w|,[^,]{1,14},[^,]{1,14},[^,]{1,14},[^,]{1,14},")
 _MASKED: Final = re.compile(r"[*x]{3,}|--{2,}|\.\.\.|removed|redacted|hidden|\bending|\byours", re.IGNORECASE)
 _REFERENCE: Final = re.compile(
-    r"\b(?:order|invoice|reference|ref|ticket|case|serial|tracking|booking|version|model"
+    r"\b(?:number|order|invoice|reference|ref|ticket|case|serial|tracking|booking|version|model"
     r"|build|rule|error|part|claim|status|promo|discount|voucher|coupon|postal|zip|country"
     r"|area)\b[^.!?\n]{0,12}$",
     re.IGNORECASE,
@@ -73,7 +80,7 @@ def shown_secrets(text: str) -> Iterator[Span]:
     for match in _KEY.finditer(text):
         if (
             _MASKED.search(match[0]) is None
-            and "PUBLIC" not in match[0]
+            and "PUBLIC KEY" not in text
             and "://" not in text[max(0, match.start() - 60) : match.start()].split()[-1:].__str__()
         ):
             yield match.span()
@@ -82,6 +89,12 @@ def shown_secrets(text: str) -> Iterator[Span]:
         before = text[max(0, match.start() - 24) : match.start()]
         if _looks_secret(secret, match[0]) and _MASKED.search(match[0]) is None and _REFERENCE.search(before) is None:
             yield match.start("secret"), match.start("secret") + len(secret)
+    for match in _ALSO_TOLD.finditer(text):
+        if (
+            _MASKED.search(match[0]) is None
+            and _REFERENCE.search(text[max(0, match.start() - 24) : match.start()]) is None
+        ):
+            yield match.span(match.lastgroup or 0)
     for match in _GROUPS.finditer(text):
         yield match.span()
     for match in _WORDS.finditer(text):

@@ -8,7 +8,7 @@ from itertools import islice
 
 import attrs
 
-from supportbench import SafetyFinding, SafetyPair, Submission, fingerprint
+from supportbench import RubricError, SafetyFinding, SafetyPair, Submission, fingerprint
 from supportbench_safety.answer_key import AnswerKeyPhrases
 from supportbench_safety.finders import ALWAYS, BY_DIGITS, Finder, Setting, has_long_number, setting_of
 from supportbench_safety.plain import Plain, plain
@@ -39,9 +39,12 @@ class UnsafeReply:
         self._answer_key = AnswerKeyPhrases()
 
     def configured(self, options: Options) -> UnsafeReply:
-        """Return the check with these options; raises ValueError where there is no such rule to drop."""
+        """Return the check with these options; raises ValueError where they do not fit the rules."""
         check = UnsafeReply(revised(self._book, drop=options.drop, more=options.rules))
-        _ = check._reader  # a pattern that names no list is told now, not at the first reply
+        try:
+            _ = check._reader  # a pattern that names no list is told now, not at the first reply
+        except RubricError as error:
+            raise ValueError(str(error)) from error
         return check
 
     @cached_property
