@@ -26,8 +26,7 @@ from supportbench import RubricError, fold
 Spans = Sequence[tuple[int, int]]
 """Where something stands in a sentence: the place of its first word, and the one behind its last."""
 
-Word = tuple[str, str, int, int]
-"""A word's stem, how it is written with a "=" before it, and where it stands."""
+Word = tuple[str, str, int, int]  # its stem, how it is written with a "=" before it, and where it stands
 
 _PRONOUNS: Final = "=it|=them|=that|=this|=those|=these|=one|=both|=its|=everything|=ones|=same"
 _STARTS: Final = (
@@ -53,7 +52,7 @@ class Step:
 
 @attrs.frozen(kw_only=True)
 class Pattern:
-    """A pattern, compiled; `needs` has sets of stems, the rarest first, of each of which a match has one."""
+    """A pattern, compiled; a match has a stem of each set in `needs`, the rarest first."""
 
     steps: tuple[Step, ...]
     needs: tuple[frozenset[str], ...]
@@ -114,8 +113,7 @@ class Vocabulary:
     def pattern(self, text: str) -> Pattern:
         """Return the pattern, compiled.
 
-        Raises:
-            RubricError: it names a list that there is not, or is no pattern.
+        Raises `RubricError` where it names a list that there is not, or is no pattern.
         """
         steps: list[Step] = []
         before: list[int] = []
@@ -146,8 +144,7 @@ class Vocabulary:
         if len(pattern.steps) > 1:
             return (pattern,)
         number = pattern.steps[0].list
-        plain = self._plain.get(number)
-        found = [] if plain is None else [self._pattern([Step(plain)], (), (), "")]
+        found = [self._pattern([Step(self._plain[number])], (), (), "")] if number in self._plain else []
         for entry in self._composed[number]:
             found.extend(self.entries(entry))
         return [attrs.evolve(entry, before=pattern.before, anywhere=pattern.anywhere) for entry in found]
@@ -159,10 +156,13 @@ class Vocabulary:
         rarest_first = sorted(needs, key=lambda stems: (len(stems & self._common), len(stems)))
         return Pattern(steps=tuple(steps), needs=tuple(rarest_first), before=tuple(before), anywhere=tuple(anywhere))
 
-    def words_of(self, number: int) -> frozenset[str]:
-        """Return stems of which a text has at least one if it has a word or fixed phrase of the list."""
-        plain = self._plain.get(number, None if self._composed[number] else number)
-        return frozenset() if plain is None else frozenset(self._stems[plain])
+    def phrases_of(self, number: int) -> set[tuple[str, ...]]:
+        """Return the stems of each word and fixed phrase of the list, the rarest of each first."""
+        found = (phrase for phrases in self._phrases[number].values() for phrase in phrases)
+        return {tuple(sorted({_stem(key) for key in phrase}, key=self._by_rarity)) for phrase in found}
+
+    def _by_rarity(self, stem: str) -> tuple[bool, int]:
+        return stem in self._common, -len(stem)
 
     def rarity(self, number: int) -> tuple[int, int]:
         """Return what lists are ordered by that a text is looked at for, the rarest first."""
@@ -203,7 +203,7 @@ class Vocabulary:
         keys = _keys(alternative)
         if not keys:
             raise RubricError(f"{alternative!r} in {entry!r} is no word.")
-        stem = min(map(_stem, keys), key=lambda stem: (stem in self._common, -len(stem)))
+        stem = min(map(_stem, keys), key=self._by_rarity)
         for one in (number, self._plain.setdefault(number, len(self._stems))):
             if one == len(self._stems):
                 self._new()

@@ -55,7 +55,8 @@ class Wakers:
         self._bits: dict[int, int] = {}
         self._of_stem: dict[str, int] = {}
         self._of_chunk: dict[str, int] = {}
-        self._layers: list[_Layer[int]] = []
+        self._stem_bits: dict[str, int] = {}
+        self._layers: list[_Layer[int]] = [_Layer()]  # that of fixed phrases, then of lists as deep as their place
         self._sayings: _Layer[tuple[int, int, Saying]] = _Layer()
         self._told = lru_cache(maxsize=1024)(self._bits_of)
 
@@ -106,15 +107,27 @@ class Wakers:
 
     def _bit(self, number: int) -> int:
         if number not in self._bits:
-            bit = self._bits[number] = _END << (1 + len(self._bits))
-            for stem in self._vocabulary.words_of(number):
-                self._of_stem[stem] = self._of_stem.get(stem, 0) | bit
+            bit = self._bits[number] = self._new()
+            for stems in self._vocabulary.phrases_of(number):
+                if len(stems) == 1:
+                    self._of_stem[stems[0]] = self._of_stem.get(stems[0], 0) | bit
+                else:
+                    self._layers[0].add([self._stem_bit(stem) for stem in stems], bit)
             if entries := self._vocabulary.composed(number):
                 depth = self._vocabulary.depth(number)
-                self._layers.extend(_Layer() for _ in range(depth - len(self._layers)))
+                self._layers.extend(_Layer() for _ in range(1 + depth - len(self._layers)))
                 for entry in entries:
-                    self._layers[depth - 1].add(self._needs(entry), bit)
+                    self._layers[depth].add(self._needs(entry), bit)
         return self._bits[number]
+
+    def _new(self) -> int:
+        return _END << (1 + len(self._bits) + len(self._stem_bits))
+
+    def _stem_bit(self, stem: str) -> int:
+        if stem not in self._stem_bits:
+            bit = self._stem_bits[stem] = self._new()
+            self._of_stem[stem] = self._of_stem.get(stem, 0) | bit
+        return self._stem_bits[stem]
 
     def _learn(self, run: str) -> int:
         chunk = self._chunks[run]
