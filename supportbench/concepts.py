@@ -12,7 +12,7 @@ from functools import cache, partial
 from typing import Final, Protocol, TypeAlias
 
 from supportbench.models import Case, ComponentScore, Concept, Submission, Task
-from supportbench.prose import Credit, TextField, credit
+from supportbench.prose import Credit, TextField, credit, unquoted
 from supportbench.remembering import ByIdentity
 from supportbench.text import PhraseGroups, fold
 
@@ -68,6 +68,13 @@ class TicketConcepts:
     def found_in(self, text: str) -> frozenset[int]:
         """Return the places, from 0, of the ticket's concepts that the text expresses."""
         return self._own.found_in(text)
+
+    def said_in(self, text: str) -> frozenset[int]:
+        """Return the places of those that it expresses in other words than a long quotation of the ticket."""
+        found = self.found_in(text)
+        if found and (own := unquoted(text, self.case.ticket)) is not text:
+            return self.found_in(own)
+        return found
 
     def elsewhere(self, text: str) -> float:
         """Return the mean share, in [0, 1], of the other tickets' concepts that the text expresses; 0 if none."""

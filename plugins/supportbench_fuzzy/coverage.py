@@ -37,7 +37,7 @@ class FuzzyCoverage:
     `threshold` percent of its letters are right, one edit from five letters on and two from nine at most) or its words
     stand in another order or a few words apart (`NearPhrases`). It is never less than `concept_coverage`, and never
     less at a lower threshold. What is found beyond that counts as far as the text put right may count, read with all
-    the tolerance there is, so that a catch-all or a copy gains nothing by misspelling; and of a text that misspells more
+    the tolerance there is, so that a catch-all or a copy gains nothing by misspelling. Of a text that misspells more
     than three words, and more than one in five, nothing counts but what it says exactly.
     """
 
@@ -72,7 +72,7 @@ class FuzzyCoverage:
         if concepts is None:
             return self._scores.not_expected
         text = self._read(submission.action)
-        found = concepts.found_in(text)
+        found = concepts.said_in(text)
         allowed = coverage_credit(submission, self._field, text, concepts) if found else _WHOLE
         exact = self._scores.of(concepts, found, allowed)
         if len(found) == len(concepts.names) or allowed.value == 0.0 or len(stems(text)) > _MOST_WORDS:
@@ -93,10 +93,14 @@ class FuzzyCoverage:
         said = concepts.found_in(corrected(text, meant, self._threshold))
         if said <= found:
             return None
+        whole = corrected(text, meant)
+        said = found | (said & concepts.said_in(whole))
+        if said == found:
+            return None
         put_right = self._put_right(submission, spelling)
         allowed = min(
             credit(submission, self._field),
-            coverage_credit(put_right, self._field, corrected(text, meant), concepts),
+            coverage_credit(put_right, self._field, whole, concepts),
             key=lambda allowed: allowed.value,
         )
         score = self._scores.of(concepts, said, allowed)

@@ -13,7 +13,6 @@ from supportbench import (
     concepts_of,
     coverage_credit,
     readable,
-    unquoted,
 )
 
 _WHOLE = Credit(1.0)
@@ -52,8 +51,6 @@ class ConceptCoverage:
             return self._scores.not_expected
         action = submission.action
         text = readable(action.summary if self._field == "summary" else action.response)
-        found = concepts.found_in(text)
-        if found and (own := unquoted(text, submission.case.ticket)) is not text:
-            found = concepts.found_in(own)
+        found = concepts.said_in(text)
         allowed = coverage_credit(submission, self._field, text, concepts) if found else _WHOLE
         return self._scores.of(concepts, found, allowed)
