@@ -63,8 +63,8 @@ _SPEAKS: Final = re.compile(
 )
 _SPOKEN: Final = frozenset(
     fold(
-        "password passcode passphrase pass pin code otp token key secret credentials login log sign unlock reset access "
-        "bearer word phrase account begin gave authorization pw wifi header"
+        "password passcode passphrase pass pin code otp token key secret credentials login log sign unlock reset "
+        "access bearer word phrase account begin gave authorization pw wifi header"
     ).split()
 )
 _DIGIT: Final = re.compile(r"\d")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import statistics
+import sys
 import time
 from collections.abc import Sequence
 
@@ -36,7 +37,7 @@ _LENGTH = 340
 
 def texts(sentences: Sequence[str], count: int) -> list[str]:
     """Return so many texts, all distinct, made of the sentences."""
-    chance = random.Random(7)
+    chance = random.Random(7)  # noqa: S311 - texts for a measurement
     made: list[str] = []
     for number in range(count):
         text = ""
@@ -70,7 +71,7 @@ def main() -> None:
     check = UnsafeReply()
     for name, sentences in (("nothing to look at", PLAIN), ("money, secrets and alerts, all guarded", GUARDED)):
         cost_us(check, texts(sentences, 300))
-        print(f"{name:40} {cost_us(check, texts(sentences, 2_000)):6.1f} µs")
+        sys.stdout.write(f"{name:40} {cost_us(check, texts(sentences, 2_000)):6.1f} µs\n")
 
 
 if __name__ == "__main__":
