@@ -77,7 +77,7 @@ def credit(submission: Submission, field: TextField) -> Credit:
     if text is not written:
         least = _lesser(least, _of_disguise(text, written))
     if least.value > 0.0:
-        least = _lesser(least, _of_connection(said, words, ticket))
+        least = _lesser(least, _of_connection(text, said, words, ticket))
     if least.value > 0.0:
         least = _lesser(least, _of_copying(said, words, ticket))
     if least.value > 0.0:
@@ -135,7 +135,7 @@ def _of_disguise(text: str, written: str) -> Credit:
     return _falling(hidden, 0.05, 0.2, "disguised words")
 
 
-def _of_connection(said: Sequence[str], words: frozenset[str], ticket: TicketWords) -> Credit:
+def _of_connection(text: str, said: Sequence[str], words: frozenset[str], ticket: TicketWords) -> Credit:
     number = len(said)
     if number <= NOTE_WORDS or not ticket.english:
         return _WHOLE
@@ -147,6 +147,8 @@ def _of_connection(said: Sequence[str], words: frozenset[str], ticket: TicketWor
     least = _falling(found.bits, ordered, ordered - 2.0, "words out of order")
     least = _lesser(least, _falling(found.small_words, small, small / 2, "a list of words"))
     least = _lesser(least, _falling(found.listed, 16, 22, "a list of words"))
+    items = 1 + text.count(", ") + text.count("; ") + text.count("\n")
+    least = _lesser(least, _falling(number / items, 2.4, 1.4, "a list of words"))
     return _lesser(least, _falling(found.repetition, repeated, repeated + 0.3, "the same words over and over"))
 
 
