@@ -101,9 +101,9 @@ class _Voice:
 
     def _unfitness(self, phrase: str) -> int:
         """Return how badly the phrase reads where a noun is wanted, and whether it is unsafe to say."""
-        words, speech = phrase.lower().split(), _speech()
+        words, folded, speech = phrase.lower().split(), fold(phrase), _speech()
         return (
-            100 * any(unsafe in fold(phrase) or fold(phrase) in unsafe for unsafe in self.unsafe)
+            100 * any(unsafe in folded or folded in unsafe for unsafe in self.unsafe)
             + 3 * sum(word in speech.no_noun for word in words)
             + 2 * words[-1].endswith(("ed", "ing", "ly"))
             + 2 * words[0].endswith(("ed", "ing"))

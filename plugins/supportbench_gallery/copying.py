@@ -63,9 +63,9 @@ def reused_in_person(scene: Scene) -> Texts:
 def rotated(scene: Scene) -> Texts:
     """Return the honest texts of the task's next ticket, so that none is used twice."""
     cases = scene.group.cases
-    place = next((place for place, known in enumerate(cases) if known == scene.known), None)
-    if place is None or len(cases) < 2:
+    if scene.known is None or len(cases) < 2:
         return "", ""
+    place = next(place for place, (_, case) in enumerate(cases) if case is scene.known[1])
     answer = honest_answer(*cases[(place + 1) % len(cases)])
     return answer.summary, answer.response
 

@@ -62,7 +62,7 @@ def report(evidence: Evidence) -> AuditReport:
                 index=task.card.index,
                 task_id=task.card.task_id,
                 difficulty=task.card.difficulty,
-                tickets=len(task.cases),
+                tickets=len(subject.cases(task)),
                 fingerprint=task.fingerprint,
                 rubric=task.grader.rubric.card,
             )

@@ -17,7 +17,7 @@ from supportbench.evaluation.environments import LocalEnvironments
 from supportbench.evaluation.episode import EpisodePlayer
 from supportbench.graders import OpenTask
 from supportbench.interfaces import Agent
-from supportbench.models import Episode, EpisodeStep, Submission, SupportQueueAction, SupportQueueObservation
+from supportbench.models import Case, Episode, EpisodeStep, Submission, SupportQueueAction, SupportQueueObservation
 from supportbench.offers import is_dishonest
 from supportbench.oracle import honest_answers
 from supportbench.registry import Registry
@@ -100,15 +100,15 @@ async def find_answers(subject: Subject) -> Mapping[tuple[str, str], SupportQueu
     answers: dict[tuple[str, str], SupportQueueAction] = {}
     for opened in subject.tasks:
         earlier: tuple[SupportQueueAction, ...] = ()
-        for place, case in enumerate(opened.cases):
-            answer = await _best_answer(opened, place, earlier)
+        for case in subject.cases(opened):
+            answer = await _best_answer(opened, case, earlier)
             answers[opened.card.task_id, case.ticket.ticket_id] = answer
             earlier = (*earlier, answer)
     return answers
 
 
-async def _best_answer(opened: OpenTask, place: int, earlier: tuple[SupportQueueAction, ...]) -> SupportQueueAction:
-    task, case = opened.chosen.task, opened.cases[place]
+async def _best_answer(opened: OpenTask, case: Case, earlier: tuple[SupportQueueAction, ...]) -> SupportQueueAction:
+    task = opened.chosen.task
     plainest = best = next(honest_answers(task, case))
     most = -1.0
     for answer in honest_answers(task, case):

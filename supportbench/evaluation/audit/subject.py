@@ -11,7 +11,7 @@ from supportbench.choosing import ChosenTask, TaskChooser
 from supportbench.errors import ProviderError, RunError, boundary
 from supportbench.graders import Graders, OpenTask
 from supportbench.interfaces import EpisodeSpec
-from supportbench.models import Rubric, Taxonomy
+from supportbench.models import Case, Rubric, Taxonomy
 from supportbench.registry import Registry
 
 POOL = "one-ticket tasks"
@@ -28,6 +28,11 @@ class Unit:
 
     name: str
     tasks: tuple[OpenTask, ...]
+    most_tickets: int
+
+    def cases(self, task: OpenTask) -> tuple[Case, ...]:
+        """Return the cases of one of its tasks that are played: of a very long one, the first."""
+        return task.cases[: self.most_tickets]
 
     @property
     def is_measurable(self) -> bool:
@@ -36,8 +41,8 @@ class Unit:
 
     @property
     def tickets(self) -> int:
-        """How many tickets its tasks have."""
-        return sum(len(task.cases) for task in self.tasks)
+        """How many tickets of its tasks are played."""
+        return sum(len(self.cases(task)) for task in self.tasks)
 
 
 @attrs.frozen(kw_only=True)
@@ -49,6 +54,7 @@ class Subject:
     graders: Graders
     provider: str
     units: tuple[Unit, ...]
+    most_tickets: int
     seed: int
     sampled: str = ""
 
@@ -56,6 +62,10 @@ class Subject:
     def tasks(self) -> tuple[OpenTask, ...]:
         """The tasks of all units, in order."""
         return tuple(task for unit in self.units for task in unit.tasks)
+
+    def cases(self, task: OpenTask) -> tuple[Case, ...]:
+        """Return the cases of a task that are played: of a very long one, the first."""
+        return task.cases[: self.most_tickets]
 
     def spec(self, task: OpenTask, seed: int | None = None) -> EpisodeSpec:
         """Return the episode that plays the task."""
@@ -67,6 +77,7 @@ class Subject:
             task_id=card.task_id,
             repeat=0,
             seed=self.seed if seed is None else seed,
+            max_tickets=self.most_tickets if len(task.cases) > self.most_tickets else None,
         )
 
 
@@ -96,13 +107,16 @@ def choose(audit: Audit, registry: Registry, rubric: Rubric | None = None) -> Su
     else:
         chosen, sampled = _sample(audit, registry, chooser)
     opened = [graders.open(task) for task in chosen]
-    units = tuple(_units(opened))
+    units = tuple(_units(opened, audit.most_tickets))
+    if max(len(task.cases) for task in opened) > audit.most_tickets:
+        sampled = ", ".join(filter(None, (sampled, f"the first {audit.most_tickets} tickets of each task")))
     return Subject(
         registry=attrs.evolve(registry, listeners=()),  # an audit's episodes are nobody's evaluation
         rubric=rubric,
         graders=graders,
         provider=audit.provider,
         units=units,
+        most_tickets=audit.most_tickets,
         seed=audit.seed,
         sampled=sampled,
     )
@@ -139,13 +153,13 @@ def _place(place: int, counts: dict[str, int]) -> tuple[str, int]:
     raise AssertionError("a place lies within the splits")
 
 
-def _units(opened: Sequence[OpenTask]) -> Iterator[Unit]:
+def _units(opened: Sequence[OpenTask], most: int) -> Iterator[Unit]:
     pools: dict[Taxonomy, list[OpenTask]] = {}
     for task in opened:
         if len(task.cases) > 1:
-            yield Unit(name=task.card.task_id, tasks=(task,))
+            yield Unit(name=task.card.task_id, tasks=(task,), most_tickets=most)
         else:
             pools.setdefault(task.chosen.task.taxonomy, []).append(task)
     for number, pool in enumerate(pools.values(), start=1):
         name = pool[0].card.task_id if len(pool) == 1 else POOL if len(pools) == 1 else f"{POOL} ({number})"
-        yield Unit(name=name, tasks=tuple(pool))
+        yield Unit(name=name, tasks=tuple(pool), most_tickets=most)
