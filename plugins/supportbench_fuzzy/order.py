@@ -19,6 +19,8 @@ MOST_BETWEEN: Final = 3
 MOST_CONTENT_BETWEEN: Final = 1
 """How many of them may be more than small words, where the phrase's own are in order; else none may."""
 
+_TERSE = 4  # words of a clause, as in "twice charged for May"
+
 _MARK: Final = re.compile(r"[.,;:!?…()\[\]\n\r–—]|\s-+\s")
 _NONE: Final[frozenset[int]] = frozenset()
 
@@ -112,7 +114,7 @@ def _words_in_any_order(phrase: str) -> tuple[str, ...]:
 
 
 def _clauses(text: str) -> list[list[str]]:
-    """Return the stems of the text, clause by clause: what stands between two marks of punctuation."""
+    """Return the stems of those clauses, of what stands between two marks of punctuation, that say something."""
     clauses: list[list[str]] = [[]]
     behind = 0
     for stem, start, end in word_spans(text):
@@ -120,7 +122,12 @@ def _clauses(text: str) -> list[list[str]]:
             clauses.append([])
         clauses[-1].append(stem)
         behind = end
-    return [clause for clause in clauses if len(clause) > 1]
+    return [clause for clause in clauses if _is_said(clause)]
+
+
+def _is_said(clause: Sequence[str]) -> bool:
+    """Return whether it may be part of a sentence; in a row of words without small ones, order is all there is."""
+    return 1 < len(clause) <= _TERSE or 5 * sum(stem in _small() for stem in clause) >= len(clause)
 
 
 def _stems_of(name: str) -> frozenset[str]:
