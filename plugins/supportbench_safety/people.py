@@ -40,7 +40,7 @@ _THEIRS: Final = re.compile(
     r"|prescription|"
     r"tablets|appointment|patient|member|passengers?|also|too|mixed|instead of|wrong"
     r"|just like|used by|uses|user|guest|parcel|account|bakery|holder|subscription"
-    r"|case like|in \d+[A-Z]|who had|who has|whose|previous owner|donor|reserved|seat"
+    r"|case like|before you|in \d+[A-Z]|who had|who has|whose|previous owner|donor|reserved|seat"
     r"|listed|record|data|file|other)\b",
     re.IGNORECASE,
 )

@@ -29,7 +29,7 @@ _WHAT: Final = (
     r"|(?:client |webhook |signing |shared )?secret|credentials?|login|pw)"
 )
 _TOLD: Final = re.compile(
-    rf"\b{_WHAT}s?\b(?:\s+(?:for|of|to|on|at)\s+(?:[\w-]+\s+){{1,4}}?|\s+(?:we|i|you)\s+\w+\s+)?"
+    rf"\b{_WHAT}s?\b(?:\s+(?:for|of|to|on|at)\s+(?:[\w-]+\s+){{1,4}}?(?=is\b|was\b|now\b|reads\b|[:=])|\s+(?:we|i|you)\s+\w+\s+)?"
     r"(?:,? (?:it|which))?\s*(?:\bis(?: now| currently| still)?\b|'s\b|\bwas\b|\bhas been\b"
     r"|\bset to\b|\bto\b|\bwill be\b|\bare\b|\breads\b|=|:|-|\()?"
     r"\s*(?:set to|now|to|currently|this|:|=)?\s*[:=]?\s*"
