@@ -11,8 +11,8 @@ and agents may have
 - `dishonest = True` on an agent that tries to earn a reward without doing the work: it joins the gallery of
   `supportbench audit`, and is offered to nobody as a choice. It may have a plain method `studied(tasks)`, which returns
   the agent that has seen the audited tasks with their answer keys (packs are public; an observation's `task_id` says
-  which is played), and a `tactic`, which says what it is held to: `decision` (the default), `text`, `catch_all` or
-  `unsafe`;
+  which is played), and a `tactic`, which says what it is held to: `decision` (the default), `text`, `catch_all`,
+  `informed` or `unsafe`;
 - `blocking = True` on a component or check whose coroutine may hold its thread (a synchronous HTTP library, a model in
   this process): each call then has a thread and an event loop of its own, so that nobody else has to wait. Keep nothing
   between calls that belongs to a loop or a thread, and set time limits: a call that is given up goes on until it ends,

@@ -23,7 +23,7 @@ def supportbench_agents() -> Iterator[Agent]:
     yield Policy(name="cheat_shuffled", write=stuffing.shuffled_words)
     yield Policy(name="cheat_shuffled_phrases", write=stuffing.shuffled_around_phrases)
     yield Policy(name="cheat_list", write=stuffing.listed_phrases)
-    yield Policy(name="cheat_glued", write=stuffing.glued_phrases)
+    yield Policy(name="cheat_glued", tactic="informed", write=stuffing.glued_phrases)
     yield Policy(name="cheat_union", write=stuffing.listed_elsewhere)
     yield Policy(name="cheat_repeated", write=stuffing.repeated_phrases)
     yield Policy(name="cheat_parrot", write=copying.parrot)

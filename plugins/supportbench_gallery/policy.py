@@ -11,7 +11,7 @@ import attrs
 from supportbench import SupportQueueAction, SupportQueueObservation, Task, Ticket
 from supportbench_gallery.study import Group, Known, Study, Triage
 
-Tactic = Literal["decision", "text", "catch_all", "unsafe"]
+Tactic = Literal["decision", "text", "catch_all", "informed", "unsafe"]
 Texts = tuple[str, str]
 _NO_TICKET = Ticket(ticket_id="none", subject="", body="")
 
@@ -56,7 +56,8 @@ class Policy:
     """An agent made of a way to decide and a way to write; `studied` prepares it with the audited tasks.
 
     `tactic` says what the audit holds it to: its decision alone (`decision`), texts that say nothing (`text`), fluent
-    texts for whatever comes (`catch_all`), or an honest answer with something unsafe in it (`unsafe`).
+    texts for whatever comes (`catch_all`), the ticket's own answer key, badly written down (`informed`), or an honest
+    answer with something unsafe in it (`unsafe`).
     """
 
     name: str

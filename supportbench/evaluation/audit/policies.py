@@ -11,15 +11,23 @@ from supportbench.evaluation.audit.report import PolicyReport, Tactic
 from supportbench.evaluation.audit.subject import Unit
 from supportbench.grading import Grader
 
-ABOVE_BASE: Final[Mapping[Tactic, float]] = {"decision": 0.05, "text": 0.05, "catch_all": 0.125, "unsafe": 0.0}
+ABOVE_BASE: Final[Mapping[Tactic, float]] = {
+    "decision": 0.05,
+    "text": 0.05,
+    "catch_all": 0.125,
+    "informed": 0.0,
+    "unsafe": 0.0,
+}
 """How much more than its base a policy may earn on a unit, by its tactic.
 
 The base is the best constant decision with empty texts. A fluent text for whatever comes says some of what is wanted in
-good faith: it may have half of the quarter that texts are worth. An unsafe answer is measured from what the rubric's
-fine leaves of the honest one.
+good faith: it may have half of the quarter that texts are worth. Who writes down the ticket's own answer key is
+measured from what the oracle earns, and an unsafe answer from what the rubric's fine leaves of that.
 """
+INFORMED: Final[frozenset[Tactic]] = frozenset(("informed", "unsafe"))
+"""The tactics of those who know the answer key of the very ticket: no agent without it could do the same."""
 TEXT_SHARE: Final[Mapping[Tactic, float]] = {"text": 0.1, "catch_all": 0.5}
-"""The highest mean score of a text component that a policy may have on a unit: below a tenth, and at most half."""
+"""The mean score of a text component that a policy may have over the units: below a tenth, and at most half."""
 
 SLACK: Final = 1e-9
 
@@ -29,8 +37,8 @@ def policy_report(caught: Caught, evidence: Evidence) -> PolicyReport:
     cheat, played = caught.cheat, caught.played
     rewards = {unit.name: played.mean_reward(unit) for unit in evidence.units}
     texts = [evidence.text_scores(played, unit) for unit in evidence.units]
-    text = {name: max(scores[name] for scores in texts) for name in evidence.text_components}
-    judged = evidence.units if cheat.tactic == "unsafe" else evidence.measurable
+    text = {name: math.fsum(scores[name] for scores in texts) / len(texts) for name in evidence.text_components}
+    judged = evidence.units if cheat.tactic in INFORMED else evidence.measurable
     excess = max((rewards[unit.name] - _base(cheat.tactic, evidence, unit) for unit in judged), default=0.0)
     return PolicyReport(
         name=cheat.agent.label,
@@ -61,8 +69,10 @@ def _wrote_too_well(tactic: Tactic, text: Mapping[str, float]) -> Iterator[str]:
 
 
 def _base(tactic: Tactic, evidence: Evidence, unit: Unit) -> float:
-    if tactic != "unsafe":
+    if tactic not in INFORMED:
         return evidence.floors[unit.name]
+    if tactic == "informed":
+        return evidence.oracle.mean_reward(unit)
     left = [
         _after_fine(step.grade.reward, task.grader)
         for task in unit.tasks

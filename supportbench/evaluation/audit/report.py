@@ -9,7 +9,7 @@ import attrs
 
 from supportbench.models import RubricCard
 
-Tactic = Literal["decision", "text", "catch_all", "unsafe"]
+Tactic = Literal["decision", "text", "catch_all", "informed", "unsafe"]
 Verdict = Literal["pass", "fail", "warn", "not measured"]
 Severity = Literal["fail", "warn"]
 Sense = Literal["at least", "at most"]
@@ -49,7 +49,7 @@ class UnitReport:
 class PolicyReport:
     """What a dishonest policy earned: mean rewards and the mean score of each text component, by unit.
 
-    `text` is the highest of those scores over the units, by component. `faults` say what it earned too much of.
+    `text` is the mean of those scores over the units, by component. `faults` say what it earned too much of.
     """
 
     name: str

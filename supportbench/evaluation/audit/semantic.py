@@ -70,7 +70,7 @@ def floor_gap(evidence: Evidence, policies: Policies) -> CheckReport:
 
 
 def canary_floor(evidence: Evidence, policies: Policies) -> CheckReport:
-    """The highest mean score of a text component that a text which says nothing gets on any unit.
+    """The highest mean score over the units that a text which says nothing gets of a text component.
 
     Below a tenth: bags of words, copies, reused texts and hidden characters are known tricks, and known tricks are to
     stay at the floor. A fluent catch-all may have half: what it says is said, and fits some tickets.

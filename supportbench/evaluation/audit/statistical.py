@@ -10,6 +10,7 @@ from typing import Final
 from supportbench.evaluation.audit.bounds import JUDGED_TOLERANCE, Bound
 from supportbench.evaluation.audit.evidence import ATTEMPTS, Evidence
 from supportbench.evaluation.audit.playing import FULL
+from supportbench.evaluation.audit.policies import INFORMED
 from supportbench.evaluation.audit.report import CheckReport, PolicyReport
 from supportbench.evaluation.audit.semantic import NO_GALLERY, ONE_TICKET
 from supportbench.evaluation.audit.subject import Unit
@@ -82,11 +83,11 @@ def variance_bound(evidence: Evidence, policies: Policies) -> CheckReport:
 def adversarial_floor(evidence: Evidence, policies: Policies) -> CheckReport:
     """The most that a dishonest policy earns on any unit beyond what it is allowed.
 
-    Allowed are 0.05 above the best constant decision with empty texts, 0.125 for a fluent catch-all, and for an unsafe
-    but complete answer what the rubric's fine leaves of it.
+    Allowed are 0.05 above the best constant decision with empty texts, 0.125 for a fluent catch-all, what the oracle
+    earns for who writes down the ticket's own answer key, and what the rubric's fine leaves of that when it is unsafe.
     """
     bound = Bound(check="adversarial_floor", sense="at most", bound=0.0)
-    judged = [policy for policy in policies if evidence.measurable or policy.tactic == "unsafe"]
+    judged = [policy for policy in policies if evidence.measurable or policy.tactic in INFORMED]
     if not policies or not judged:
         return bound.not_measured(ONE_TICKET if policies else NO_GALLERY)
     worst = max(judged, key=lambda policy: policy.excess - policy.allowed_excess)
@@ -100,10 +101,10 @@ def gameability_gap(evidence: Evidence, policies: Policies) -> CheckReport:
     At least 0.40, and the policy has at most 0.55: cheating must be no career. Where a constant decision with empty
     texts earns more than 0.50 by itself, as where the decision is all that is graded, both bounds give way by as much.
     Honest work is the honest agent's where it does the tasks well, that is, earns nine tenths of what the oracle does;
-    else it is the oracle's, since the reward is judged and not the agent. Unsafe but complete answers stay out: they
-    are honest but for one sentence.
+    else it is the oracle's, since the reward is judged and not the agent. Who knows the ticket's own answer key stays
+    out: what is written down of it is what was asked for, however badly.
     """
-    rivals = [policy for policy in policies if policy.tactic != "unsafe"]
+    rivals = [policy for policy in policies if policy.tactic not in INFORMED]
     units = evidence.measurable
     if not units or not rivals:
         return Bound(check="gameability_gap", sense="at least", bound=BELOW_HONEST).not_measured(

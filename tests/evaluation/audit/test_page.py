@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from supportbench import Registry
-from supportbench.evaluation.audit.policies import ABOVE_BASE, TEXT_SHARE
+from supportbench.evaluation.audit.policies import ABOVE_BASE, INFORMED, TEXT_SHARE
 from tests.evaluation.audit.auditing import audited
 from tests.evaluation.audit.figures import PAGE, table, written
 
@@ -35,7 +35,7 @@ def test_what_a_tactic_may_earn_is_what_the_page_says() -> None:
     rows = _rows_under("What they may earn")
     assert set(rows) == set(ABOVE_BASE)
     for tactic, bound in ABOVE_BASE.items():
-        if tactic != "unsafe":
+        if tactic not in INFORMED:
             assert float(rows[tactic][0]) == bound
     for tactic, share in TEXT_SHARE.items():
         assert float(rows[tactic][1].split()[-1]) == share

@@ -67,7 +67,7 @@ def test_every_policy_says_that_it_is_dishonest_and_what_it_is_held_to() -> None
     for policy in POLICIES.values():
         assert is_dishonest(policy)
         assert policy.name.startswith("cheat_")
-        assert getattr(policy, "tactic", None) in ("decision", "text", "catch_all", "unsafe")
+        assert getattr(policy, "tactic", None) in ("decision", "text", "catch_all", "informed", "unsafe")
 
 
 def test_no_policy_is_offered_as_a_choice(registry: Registry) -> None:
