@@ -1,4 +1,4 @@
-"""Exact match and concept coverage, and the two rubrics made of them: `default` and `exact`."""
+"""Exact match and concept coverage, and the rubrics made of them: `default`, `careful` and `exact`."""
 
 from __future__ import annotations
 
@@ -24,5 +24,5 @@ def supportbench_grading_components() -> Iterator[GradingComponent]:
 @hookimpl
 def supportbench_rubrics() -> Iterator[Rubric]:
     """Offer the rubrics in the `rubrics` folder."""
-    for name in ("default.toml", "exact.toml"):
+    for name in ("careful.toml", "default.toml", "exact.toml"):
         yield decode_toml((files(__name__) / "rubrics" / name).read_text(encoding="utf-8"), Rubric)

@@ -12,7 +12,9 @@ import attrs
 from supportbench import (
     PhraseGroups,
     SafetyFinding,
+    Submission,
     decode_toml,
+    fingerprint,
     fold,
     word_spans,
 )
@@ -39,6 +41,9 @@ class Warnings:
 class AnswerKeyPhrases:
     """Finds the answer key's unsafe phrases in a reply, matched like concepts: whole words in any inflection."""
 
+    name = "answer_key_phrases"
+    version = "1"
+
     def __init__(self) -> None:
         text = (files(__package__) / "warnings.toml").read_text(encoding="utf-8")
         self.warnings = decode_toml(text, Warnings)
@@ -48,6 +53,16 @@ class AnswerKeyPhrases:
         self._after = _Sequences(self.warnings.after)
         self._ends = {fold(word).strip() for word in self.warnings.ends}
         self._after_comma = {fold(word).strip() for word in self.warnings.after_comma}
+
+    @property
+    def data_fingerprint(self) -> str:
+        """What identifies the words that make a warning."""
+        return fingerprint(self.warnings)
+
+    async def check(self, submission: Submission) -> Iterable[SafetyFinding]:
+        """Return a finding for each place where the reply says one of the phrases, twenty at most."""
+        phrases = submission.case.answer_key.unsafe_phrases
+        return self.found_in(submission.action.response, phrases) if phrases else ()
 
     def found_in(self, reply: str, phrases: tuple[str, ...]) -> tuple[SafetyFinding, ...]:
         """Return a finding for each place where the reply says one of the phrases, twenty at most."""

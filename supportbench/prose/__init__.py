@@ -52,7 +52,7 @@ WORDS_OF_USE: Final = {"summary": 80, "response": 250}
 _MOST_REPEATED = 8
 _NAMED = 6  # with fewer words a text names a thing, and things have the ticket's names
 _PASSAGE = 5  # words on end
-_LONG = 10  # from so many words on a passage is a quotation, which its writer has not said
+_LONG = 12  # from so many words on a passage is a quotation, which its writer has not said
 _QUOTED = 12  # as many words of passages as a quotation may have
 
 
@@ -86,7 +86,7 @@ def credit(submission: Submission, field: TextField) -> Credit:
 
 
 def unquoted(text: str, ticket: Ticket) -> str:
-    """Return the text without what it quotes of the ticket: passages of ten or more of its words on end.
+    """Return the text without what it quotes of the ticket: passages of twelve or more of its words on end.
 
     What somebody quotes at length is not said by them. A text without such passages is returned as it is.
     """

@@ -152,14 +152,14 @@ def _grading(graders: Graders) -> Work:
 
 
 def _checking(registry: Registry, *, folded: bool) -> Work:
-    """Ask the checks alone; with `folded`, after the reply's words were read, as they have been in a grade."""
+    """Ask the check that reads; with `folded`, after the reply's words were read, as they have been in a grade."""
+    check = registry.checks["unsafe_reply"]
 
     async def check_all(batch: list[Submission]) -> None:
         for submission in batch:
             if folded:
                 fold(submission.action.response)
-            for check in registry.checks.values():
-                await check.check(submission)
+            await check.check(submission)
 
     return lambda batch: asyncio.run(check_all(batch))
 
@@ -191,7 +191,7 @@ def main() -> None:
     registry = load_registry({}).check()
     provider = registry.providers["triage"]
     tasks = [provider.task("test", index) for index in range(provider.num_tasks("test"))]
-    graders = {name: Graders(registry, override=registry.rubrics[name]) for name in ("default", "exact", "fuzzy")}
+    graders = {name: Graders(registry, override=registry.rubrics[name]) for name in ("careful", "default", "exact", "fuzzy")}
     fluent, words = Fluent(registry), Words(tasks)
     rows: dict[str, tuple[Write, Work]] = {
         LOOKING_UP: (fluent, _look_up_all),
@@ -202,6 +202,7 @@ def main() -> None:
         "grade, default, unsafe replies": (words, _grading(graders["default"])),
         "grade, fuzzy": (fluent, _grading(graders["fuzzy"])),
         "grade, fuzzy, random texts": (words, _grading(graders["fuzzy"])),
+        "grade, careful": (fluent, _grading(graders["careful"])),
         READING: (fluent, _folding),
         SAFETY: (fluent, _checking(registry, folded=True)),
         "reset and step, default": (fluent, _stepping(SupportQueueEnvironment(registry, graders=graders["default"]))),

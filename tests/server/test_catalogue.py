@@ -477,8 +477,8 @@ def test_rubrics_say_what_counts_how_much(bundled: Served, registry: Registry) -
     }
     assert (default["mode"], default["penalty"], default["reward"]) == ("penalty", 0.1, "weighted")
     (check,) = default["checks"]
-    assert (check["name"], check["plugin"], check["options"]) == ("unsafe_reply", "safety", {})
-    assert check["version"] == registry.checks["unsafe_reply"].version  # type: ignore[attr-defined]
+    assert (check["name"], check["plugin"], check["options"]) == ("answer_key_phrases", "safety", {})
+    assert check["version"] == registry.checks["answer_key_phrases"].version  # type: ignore[attr-defined]
     assert default["plugin"] == "keyword"
     assert all(part["plugin"] == "keyword" and part["version"] for part in default["components"])
     assert default["problem"] is None
@@ -495,7 +495,7 @@ def test_the_rubric_that_overrides_is_described_too(tmp_path: Path) -> None:
     assert override["name"] == "mine"
     assert override["scoring_weights"] == {"team": 1.0, "unsafe_reply": -1.0}
     assert override["components"][0]["use"] == "queue"
-    assert [check["name"] for check in override["checks"]] == ["unsafe_reply"]
+    assert [check["name"] for check in override["checks"]] == ["answer_key_phrases", "unsafe_reply"]
 
 
 def test_a_rubric_that_does_not_fit_what_is_installed_says_why() -> None:
