@@ -161,7 +161,12 @@ class PhraseGroups:
         woken = self._triggers.intersection(words)
         if not woken:
             return _NONE
-        return frozenset([group for trigger in woken for group, rest in self._phrases[trigger] if rest in folded])
+        found: set[int] = set()
+        for trigger in woken:
+            for group, rest in self._phrases[trigger]:
+                if group not in found and rest in folded:
+                    found.add(group)
+        return frozenset(found)
 
 
 def word_spans(text: str) -> list[tuple[str, int, int]]:

@@ -25,9 +25,10 @@ eight back.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import groupby, pairwise
+from itertools import pairwise
 from typing import Final, Literal
 
 import attrs
@@ -53,6 +54,8 @@ _MOST_REPEATED = 8
 _NAMED = 6  # with fewer words a text names a thing, and things have the ticket's names
 _PASSAGE = 5  # words on end
 _LONG = 12  # from so many words on a passage is a quotation, which its writer has not said
+_LONG_PASSAGE = b"\x01" * (_LONG - 1)
+_PASSAGES: Final = re.compile(rb"\x01+")
 _QUOTED = 12  # as many words of passages as a quotation may have
 
 
@@ -79,7 +82,7 @@ def credit(submission: Submission, field: TextField) -> Credit:
     if least.value > 0.0:
         least = _lesser(least, _of_connection(text, said, words, ticket))
     if least.value > 0.0:
-        least = _lesser(least, _of_copying(said, words, ticket))
+        least = _lesser(least, _of_copying(text, ticket))
     if least.value > 0.0:
         least = _lesser(least, _of_repeating(words, ticket, submission.previous, field))
     return least
@@ -90,17 +93,10 @@ def unquoted(text: str, ticket: Ticket) -> str:
 
     What somebody quotes at length is not said by them. A text without such passages is returned as it is.
     """
-    said, known = stems(text), _ticket(ticket)
-    if len(said) < _LONG or len(_words(text) & known.words) < _LONG // 2:
+    copied = _copied(text, _ticket(ticket))
+    if _LONG_PASSAGE not in copied:
         return text
-    passages: list[tuple[int, int]] = []
-    behind = 0
-    for copied, run in groupby(map(known.neighbours.__contains__, pairwise(said))):
-        first, behind = behind, behind + len(list(run))
-        if copied and behind - first >= _LONG - 1:
-            passages.append((first, behind))
-    if not passages:
-        return text
+    passages = [run.span() for run in _PASSAGES.finditer(copied) if len(run[0]) >= len(_LONG_PASSAGE)]
     spans, own, end = word_spans(text), [], 0
     for first, last in passages:
         own.append(text[end : spans[first][1]])
@@ -139,29 +135,43 @@ def _of_connection(text: str, said: Sequence[str], words: frozenset[str], ticket
     number = len(said)
     if number <= NOTE_WORDS or not ticket.english:
         return _WHOLE
-    found = connection(said, words)
     # What is usual, by the number of words: the more there are, the better order shows, and the oftener they come back.
     ordered = min(0.0, 0.1 * number - 5.0)
     small = min(0.25, 0.01 * (number - NOTE_WORDS))
+    found = connection(said, words, enough=small)
     repeated = 1.35 + number / 800
+    items = 1 + text.count(", ") + text.count("; ") + text.count("\n")
+    if (
+        found.bits >= ordered
+        and found.small_words >= small
+        and found.listed <= 16
+        and number >= 2.4 * items
+        and found.repetition <= repeated
+    ):
+        return _WHOLE  # as nearly always
     least = _falling(found.bits, ordered, ordered - 2.0, "words out of order")
     least = _lesser(least, _falling(found.small_words, small, small / 2, "a list of words"))
     least = _lesser(least, _falling(found.listed, 16, 22, "a list of words"))
-    items = 1 + text.count(", ") + text.count("; ") + text.count("\n")
     least = _lesser(least, _falling(number / items, 2.4, 1.4, "a list of words"))
     return _lesser(least, _falling(found.repetition, repeated, repeated + 0.3, "the same words over and over"))
 
 
-def _of_copying(said: Sequence[str], words: frozenset[str], ticket: TicketWords) -> Credit:
-    number = len(said)
-    if number < _NAMED or len(words & ticket.words) < min(_QUOTED, number // 2):
-        return _WHOLE  # too few of the ticket's words for much of it to be copied
-    copied = list(map(ticket.neighbours.__contains__, pairwise(said)))
-    share = sum(copied) / len(copied)
+@lru_cache(maxsize=16)
+def _copied(text: str, ticket: TicketWords) -> bytes:
+    """Return for each two neighbouring words of the text, as 1 or 0, whether they are neighbours in the ticket too."""
+    return bytes(map(ticket.neighbours.__contains__, pairwise(stems(text))))
+
+
+def _of_copying(text: str, ticket: TicketWords) -> Credit:
+    copied = _copied(text, ticket)
+    number, pairs = len(copied) + 1, copied.count(1)
+    if number < _NAMED or pairs < min(_QUOTED, number // 2):
+        return _WHOLE
+    share = pairs / len(copied)
     if number <= NOTE_WORDS:
         return _falling(share, 0.8, 1.0, "copied from the ticket")
-    runs = [len(list(run)) + 1 for same, run in groupby(copied) if same]
-    beyond = sum(run for run in runs if run >= _PASSAGE) - _QUOTED
+    runs = [len(run) + 1 for run in _PASSAGES.findall(copied)]
+    beyond = sum([run for run in runs if run >= _PASSAGE]) - _QUOTED
     return _lesser(
         _falling(share, 0.6, 0.85, "copied from the ticket"),
         _falling(beyond / number, 0.1, 0.3, "whole passages of it are the ticket's"),

@@ -19,8 +19,11 @@ def readable(text: str) -> str:
     Such a word holds a character that nobody sees, a letter of an alphabet that looks like Latin, or a Latin letter in
     a mathematical or enclosed style. Words in other alphabets, accents, emoji and typographic marks stay.
     """
-    if text.isascii():
-        return text
+    return text if text.isascii() else _readable(text)
+
+
+@lru_cache(maxsize=1024)  # a text is read for each rule, and again at the tickets that follow
+def _readable(text: str) -> str:
     return " ".join([chunk for chunk in text.split() if chunk.isascii() or not _disguised(chunk)])
 
 

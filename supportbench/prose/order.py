@@ -18,7 +18,6 @@ from supportbench.text import fold
 _CONTENT: Final = "x"
 _LIST: Final = _CONTENT * 15
 _LISTED: Final = re.compile(f"{_LIST}+")
-_NO_DIGITS: Final = str.maketrans("", "", "0123456789")
 
 
 @attrs.frozen
@@ -54,30 +53,27 @@ class Connection:
     repetition: float
 
 
-def connection(stems: Sequence[str], words: frozenset[str]) -> Connection:
+def connection(stems: Sequence[str], words: frozenset[str], *, enough: float = 1.0) -> Connection:
     """Return how the words are connected, given as they stand and each once.
 
-    Names and figures (words with digits) are neither small words nor content.
+    Names and figures (words with digits) are neither small words nor content. Where the share of small words is more
+    than `enough` it may be told too low.
     """
     english = _english()
     classes = "".join(map(english.classes.get, stems, repeat(_CONTENT)))
     small, number = len(classes) - classes.count(_CONTENT), len(stems)
     # A closer look costs more than the rest together, and is taken only where it might matter.
-    if small * 4 <= number or len(words) * 1.3 < number:
-        content = [stem for stem, kind in zip(stems, classes, strict=True) if kind == _CONTENT and _is_word(stem)]
+    if small <= enough * number or len(words) * 1.3 < number:
+        content = [stem for stem, kind in zip(stems, classes, strict=True) if kind == _CONTENT and stem.isalpha()]
         small_words = small / max(1, small + len(content))
         repetition = max(1.0, len(content) / max(1, len(frozenset(content))))
     else:
         small_words, repetition = small / number, 1.0
     listed = 0
     if _LIST in classes:
-        listed = max(sum(map(_is_word, stems[run.start() : run.end()])) for run in _LISTED.finditer(classes))
+        listed = max(sum(map(str.isalpha, stems[run.start() : run.end()])) for run in _LISTED.finditer(classes))
     bits, before = 0.0, english.bits[classes[:1] or _CONTENT]
     for kind in classes[1:]:
         bits += before[kind]
         before = english.bits[kind]
     return Connection(bits=bits, small_words=small_words, listed=listed, repetition=repetition)
-
-
-def _is_word(stem: str) -> bool:
-    return stem.translate(_NO_DIGITS) == stem

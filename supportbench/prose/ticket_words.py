@@ -15,7 +15,7 @@ from supportbench.text import fold
 _ENGLISH = 0.2  # the share of small words from which on a text is taken for English; half of it is usual
 
 
-@attrs.frozen(slots=False)
+@attrs.frozen(slots=False, eq=False)
 class TicketWords:
     """The words of all that a ticket shows, in order."""
 
