@@ -191,7 +191,9 @@ def main() -> None:
     registry = load_registry({}).check()
     provider = registry.providers["triage"]
     tasks = [provider.task("test", index) for index in range(provider.num_tasks("test"))]
-    graders = {name: Graders(registry, override=registry.rubrics[name]) for name in ("careful", "default", "exact", "fuzzy")}
+    graders = {
+        name: Graders(registry, override=registry.rubrics[name]) for name in ("careful", "default", "exact", "fuzzy")
+    }
     fluent, words = Fluent(registry), Words(tasks)
     rows: dict[str, tuple[Write, Work]] = {
         LOOKING_UP: (fluent, _look_up_all),
