@@ -47,7 +47,7 @@ def test_what_does_not_exist_is_refused(tmp_path: Path, arguments: list[str]) ->
 
 def test_plugins_say_what_they_provide(tmp_path: Path) -> None:
     rows = {row["name"]: row for row in json.loads(supportbench("plugins", "--json", cwd=tmp_path).stdout)}
-    assert rows["keyword"]["provides"]["rubrics"] == ["default", "exact"]
+    assert rows["keyword"]["provides"]["rubrics"] == ["careful", "default", "exact"]
     assert rows["agents"]["provides"]["agents"] == ["heuristic", "openai", "random"]
     assert {row["status"] for row in rows.values()} == {"ok"}
 
