@@ -14,7 +14,7 @@ from typing import Final, Protocol, TypeAlias
 from supportbench.models import Case, ComponentScore, Concept, Submission, Task
 from supportbench.prose import Credit, TextField, credit, unquoted
 from supportbench.remembering import ByIdentity
-from supportbench.text import PhraseGroups, fold
+from supportbench.text import PhraseGroups, fold_phrase
 
 _MOST_OTHERS = 16
 _MOST_KEPT_SCORES = 1024
@@ -54,12 +54,12 @@ class TicketConcepts:
         self.concepts: Final = concepts
         self.names: Final = tuple(concept.phrases[0] for concept in concepts)
         self._own = finders(concept.phrases for concept in concepts)
-        known = {fold(phrase) for concept in concepts for phrase in concept.phrases}
+        known = {fold_phrase(phrase) for concept in concepts for phrase in concept.phrases}
         foreign = [
             (concept, 1 / (len(expected) * len(others)))
             for expected in others
             for concept in expected
-            if known.isdisjoint(map(fold, concept.phrases))
+            if known.isdisjoint(map(fold_phrase, concept.phrases))
         ]
         self.foreign: Final = tuple(concept for concept, _ in foreign)
         self._others = finders(concept.phrases for concept in self.foreign)

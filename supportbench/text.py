@@ -112,6 +112,12 @@ def _folded(text: str) -> tuple[str, list[str]]:
     return folded, words
 
 
+@lru_cache(maxsize=1 << 14)  # the tickets of a task expect much the same, and each is prepared beside the others
+def fold_phrase(phrase: str) -> str:
+    """Return `fold` of a phrase, remembered."""
+    return fold(phrase)
+
+
 def contains_phrase(text: str, phrase: str) -> bool:
     """Return whether the phrase's words stand in the text next to each other; a phrase without words never does."""
     folded = fold(phrase)
@@ -143,7 +149,7 @@ class PhraseGroups:
     __slots__ = ("_phrases", "_triggers")
 
     def __init__(self, groups: Iterable[Iterable[str]]) -> None:
-        phrases = [(group, fold(phrase)) for group, phrases in enumerate(groups) for phrase in phrases]
+        phrases = [(group, fold_phrase(phrase)) for group, phrases in enumerate(groups) for phrase in phrases]
         number = Counter(word for _, folded in phrases for word in set(folded.split()))
         # By that word of each which the fewest have; once that stands in a text, nothing more is looked for of a phrase
         # of one word.
