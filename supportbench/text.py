@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 import string
 import unicodedata
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Final, TypeVar
@@ -142,7 +141,7 @@ _NONE: Final[frozenset[int]] = frozenset()
 class PhraseGroups:
     """Groups of phrases, prepared once, to find which groups a text has any phrase of.
 
-    Cost of a look: the text's words once, then one set intersection; only phrases whose rarest word stands in the text
+    Cost of a look: the text's words once, then one set intersection; only phrases whose longest word stands in the text
     are looked at more closely.
     """
 
@@ -150,15 +149,13 @@ class PhraseGroups:
 
     def __init__(self, groups: Iterable[Iterable[str]]) -> None:
         phrases = [(group, fold_phrase(phrase)) for group, phrases in enumerate(groups) for phrase in phrases]
-        number = Counter(word for _, folded in phrases for word in set(folded.split()))
-        # By that word of each which the fewest have; once that stands in a text, nothing more is looked for of a phrase
-        # of one word.
+        # By the longest word of each; once that stands in a text, nothing more is looked for of a phrase of one word.
         self._phrases: dict[str, list[tuple[int, str]]] = {}
         for group, folded in phrases:
             words = folded.split()
             if words:
-                rarest = min(words, key=lambda word: (number[word], -len(word)))
-                self._phrases.setdefault(rarest, []).append((group, folded if len(words) > 1 else ""))
+                longest = max(words, key=len)  # which few texts have
+                self._phrases.setdefault(longest, []).append((group, folded if len(words) > 1 else ""))
         self._triggers = frozenset(self._phrases)
 
     def found_in(self, text: str) -> frozenset[int]:
