@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Literal
 
 import attrs
 
-from supportbench import AnswerKey, Case, Concept, PhraseGroups, SupportQueueAction, Task, honest_answer
+from supportbench import AnswerKey, Case, Concept, PhraseGroups, SupportQueueAction, Task, TextField, honest_answer
 
-Side = Literal["summary", "response"]
 Known = tuple[Task, Case]
 Phrases = tuple[tuple[str, ...], ...]
 Allowed = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
@@ -133,7 +131,7 @@ class Study:
         return {task.task_id: pooled if len(task.cases) == 1 else Group(tuple(_known([task]))) for task in self.tasks}
 
 
-def concepts_of(cases: Iterable[Known], side: Side) -> list[Concept]:
+def concepts_of(cases: Iterable[Known], side: TextField) -> list[Concept]:
     """Return the concepts that the cases expect in their summaries or in their replies."""
     keys = [case.answer_key for _, case in cases]
     return [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Literal
 
 from frozendict import frozendict
 
@@ -12,8 +11,9 @@ from supportbench import (
     ComponentScore,
     Credit,
     Submission,
-    beyond_others,
+    TextField,
     concepts_of,
+    coverage_credit,
     credit,
     fingerprint,
     fold,
@@ -42,13 +42,13 @@ class JudgedText:
     def __init__(
         self,
         bench: Bench,
-        text: Literal["summary", "response"],
+        text: TextField,
         options: JudgeOptions | None = None,
         seat: tuple[Judge, Sittings] | None = None,
     ) -> None:
         self.name = f"judged_{text}"
         self._bench = bench
-        self._text: Literal["summary", "response"] = text
+        self._text: TextField = text
         self._options = options
         self._seat = seat
 
@@ -103,7 +103,7 @@ class JudgedText:
         return ", ".join(parts)
 
 
-def _credit(submission: Submission, text: Literal["summary", "response"]) -> Credit:
+def _credit(submission: Submission, text: TextField) -> Credit:
     """Return how much a judge's word on the text may count."""
     said = readable(getattr(submission.action, text))
     words = fold(said).split()
@@ -111,10 +111,8 @@ def _credit(submission: Submission, text: Literal["summary", "response"]) -> Cre
         return Credit(0.0, "there is no word in it")
     if len(words) > 1 and len(set(words)) == 1:
         return Credit(0.0, "it is one word over and over")
-    least = credit(submission, text)
     concepts = concepts_of(submission, text)
-    others = 1.0 if concepts is None else beyond_others(concepts.elsewhere(said))
-    return least if least.value <= others else Credit(others, "it would answer the other tickets as well")
+    return credit(submission, text) if concepts is None else coverage_credit(submission, text, said, concepts)
 
 
 def _details(judgement: Judgement) -> Mapping[str, object]:
