@@ -93,21 +93,13 @@ class RegradedRun:
         async for episode in episodes:
             self._folder.append(episode.now)
             on_episode(episode)
-        summary = summarize(self._folder.episodes())
-        results = Results(
+        results = summarize(self._folder.episodes()).results(
             run_id=manifest.run_id,
             agent=manifest.agent,
             model=manifest.model,
             plugins=manifest.plugins,
             seed=manifest.seed,
-            average_score=summary.average_score,
-            error_count=sum(len(task.errors) for task in summary.tasks),
-            unscored_count=sum(task.unscored for task in summary.tasks),
-            unreached_count=sum(task.unreached for task in summary.tasks),
-            tasks=summary.tasks,
-            agent_usage=summary.agent_usage,
-            judge_usage=summary.judge_usage,
-            duration_s=round(time.perf_counter() - begun, 3),
+            duration_s=time.perf_counter() - begun,
         )
         try:
             write_json(self._out / RESULTS, results)

@@ -101,6 +101,26 @@ class Summary:
         """The mean of the tasks' scores, None when no task has one."""
         return _mean([task.score for task in self.tasks if task.score is not None])
 
+    def results(
+        self, *, run_id: str, agent: str, model: str | None, plugins: Sequence[PluginCard], seed: int, duration_s: float
+    ) -> Results:
+        """Return the results of the run that the episodes belong to."""
+        return Results(
+            run_id=run_id,
+            agent=agent,
+            model=model,
+            plugins=tuple(plugins),
+            seed=seed,
+            average_score=self.average_score,
+            error_count=sum(len(task.errors) for task in self.tasks),
+            unscored_count=sum(task.unscored for task in self.tasks),
+            unreached_count=sum(task.unreached for task in self.tasks),
+            tasks=self.tasks,
+            agent_usage=self.agent_usage,
+            judge_usage=self.judge_usage,
+            duration_s=round(duration_s, 3),
+        )
+
 
 def summarize(episodes: Iterable[Episode]) -> Summary:
     """Return the sum of the episodes, which may come in any order.

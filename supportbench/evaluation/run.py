@@ -122,20 +122,13 @@ async def _played(planned: PlannedRun, player: EpisodePlayer) -> AsyncGenerator[
 
 def results_of(planned: PlannedRun, summary: Summary, *, run_id: str, duration_s: float) -> Results:
     """Return the results of a run whose episodes have this sum."""
-    return Results(
+    return summary.results(
         run_id=run_id,
         agent=planned.evaluation.agent.label,
         model=planned.evaluation.agent.model,
         plugins=tuple(map(PluginCard.from_plugin, planned.registry.plugins)),
         seed=planned.evaluation.seed,
-        average_score=summary.average_score,
-        error_count=sum(len(task.errors) for task in summary.tasks),
-        unscored_count=sum(task.unscored for task in summary.tasks),
-        unreached_count=sum(task.unreached for task in summary.tasks),
-        tasks=summary.tasks,
-        agent_usage=summary.agent_usage,
-        judge_usage=summary.judge_usage,
-        duration_s=round(duration_s, 3),
+        duration_s=duration_s,
     )
 
 
