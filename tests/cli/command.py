@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -26,3 +27,28 @@ def supportbench(
         timeout=60,
         check=False,
     )
+
+
+def shown_on_a_terminal(*arguments: str, cwd: Path) -> bytes:
+    """Run `supportbench …` with a terminal as stderr and return what that showed; it must exit with 0."""
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "supportbench", *arguments],
+        cwd=cwd,
+        stdout=subprocess.DEVNULL,
+        stderr=slave,
+        env={**os.environ, "TERM": "xterm"},
+    )
+    os.close(slave)
+    shown = b""
+    while True:
+        try:
+            part = os.read(master, 4096)
+        except OSError:  # the other end is closed
+            break
+        if not part:
+            break
+        shown += part
+    os.close(master)
+    assert process.wait(timeout=60) == 0
+    return shown

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from supportbench import Episode, decode
-from tests.cli.command import supportbench
+from tests.cli.command import shown_on_a_terminal, supportbench
 from tests.installing import BrokenPlugin, write_wheel
 
 MOODY = BrokenPlugin(
@@ -369,21 +365,6 @@ class TestWhatCannotBeGradedAgain:
 
 
 def test_a_terminal_gets_a_progress_bar(run: Path) -> None:
-    master, slave = pty.openpty()
-    command = [sys.executable, "-m", "supportbench", "regrade", "run", "--rubric", "exact"]
-    environ = {**os.environ, "TERM": "xterm"}
-    process = subprocess.Popen(command, cwd=run.parent, stdout=subprocess.DEVNULL, stderr=slave, env=environ)
-    os.close(slave)
-    shown = b""
-    while True:
-        try:
-            part = os.read(master, 4096)
-        except OSError:  # the other end is closed
-            break
-        if not part:
-            break
-        shown += part
-    os.close(master)
-    assert process.wait(timeout=60) == 0
+    shown = shown_on_a_terminal("regrade", "run", "--rubric", "exact", cwd=run.parent)
     assert b"grading" in shown
     assert b"18/18" in shown

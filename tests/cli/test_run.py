@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from supportbench import Episode, decode
-from tests.cli.command import supportbench
+from tests.cli.command import shown_on_a_terminal, supportbench
 from tests.server.serving import Served, serving
 
 TASKS = ("easy_inbox_cleanup", "medium_sla_defense", "hard_exec_escalations")
@@ -179,22 +175,7 @@ def test_the_title_names_another_rubric_and_the_last_line_what_the_average_leave
 
 
 def test_a_terminal_gets_a_progress_bar(tmp_path: Path) -> None:
-    master, slave = pty.openpty()
-    command = [sys.executable, "-m", "supportbench", "run", "--agent", "random", "--repeats", "50", "--out", "r"]
-    environ = {**os.environ, "TERM": "xterm"}
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=slave, env=environ)
-    os.close(slave)
-    shown = b""
-    while True:
-        try:
-            part = os.read(master, 4096)
-        except OSError:  # the other end is closed
-            break
-        if not part:
-            break
-        shown += part
-    os.close(master)
-    assert process.wait(timeout=60) == 0
+    shown = shown_on_a_terminal("run", "--agent", "random", "--repeats", "50", "--out", "r", cwd=tmp_path)
     assert b"playing" in shown
     assert b"150/150" in shown
 
