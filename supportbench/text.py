@@ -18,6 +18,7 @@ from typing import Final, TypeVar
 
 import Stemmer
 
+Chunk = TypeVar("Chunk", str, bytes)
 T = TypeVar("T")
 
 # Words are runs of letters and digits; an apostrophe between letters belongs to the word ("don't"), and so does a point
@@ -28,6 +29,7 @@ _APOSTROPHES: Final = str.maketrans(dict.fromkeys("’‘ʼ＇`´′", "'"))
 # What most of a text is made of, in one pass over its bytes: ASCII letters in lower case, and a blank for whatever can
 # be part of no word. Bytes of other characters stay, for `_plain` to see to.
 _BETWEEN_WORDS: Final = "".join(mark for mark in string.punctuation if mark not in "'`.,")
+_PUNCTUATION: Final = string.punctuation.encode()
 _ASCII: Final = bytes.maketrans(
     f"{string.ascii_uppercase}`{_BETWEEN_WORDS}".encode(),
     f"{string.ascii_lowercase}'{' ' * len(_BETWEEN_WORDS)}".encode(),
@@ -40,12 +42,12 @@ _AND: Final = "\x1f"
 
 _CACHED_CHUNKS: Final = 1 << 16
 _LONGEST_CACHED_CHUNK: Final = 40
-_LONGEST_CACHED_NUMBER: Final = 4
+_LONGEST_CACHED_NUMBER: Final = 2
 
 
-def _chunks(text: str) -> list[str]:
-    """Return the text's runs of characters between blanks, those that are no ASCII character as they stand there."""
-    return text.encode("utf-8", "surrogatepass").translate(_ASCII).decode("utf-8", "surrogatepass").split()
+def _chunks(text: str) -> list[bytes]:
+    """Return the text's runs of characters between blanks, in UTF-8."""
+    return text.encode("utf-8", "surrogatepass").translate(_ASCII).split()
 
 
 def _plain(text: str) -> str:
@@ -56,10 +58,10 @@ def _plain(text: str) -> str:
     return "".join(char for char in normal if unicodedata.category(char) != "Cf").casefold()
 
 
-class _OfChunks(dict[str, T]):
+class _OfChunks(dict[Chunk, T]):
     """What is known of runs of characters between blanks; emptied when it has grown too large."""
 
-    def keep(self, chunk: str, known: T) -> T:
+    def keep(self, chunk: Chunk, known: T) -> T:
         if len(chunk) <= _LONGEST_CACHED_CHUNK:
             if len(self) >= _CACHED_CHUNKS:
                 self.clear()
@@ -67,20 +69,21 @@ class _OfChunks(dict[str, T]):
         return known
 
 
-class _StemsOfChunks(_OfChunks[str]):
+class _StemsOfChunks(_OfChunks[bytes, str]):
     """From a run of characters between blanks to its stem; `_NO_WORD` if it has none, `_AND` between several."""
 
     def __init__(self) -> None:
         super().__init__()
         self._stem = Stemmer.Stemmer("english", 0).stemWord
 
-    def __missing__(self, chunk: str) -> str:
-        word = chunk.strip(string.punctuation)
-        if word.isascii() and word.isalnum():
-            if word.isdecimal() and len(word) > _LONGEST_CACHED_NUMBER:
-                return word  # long numbers are many, and have no inflection
-            return self.keep(chunk, self._stem(word.lower()))
-        return self.keep(chunk, _AND.join([self._stem(word) for word in _WORD.findall(_plain(chunk))]) or _NO_WORD)
+    def __missing__(self, chunk: bytes) -> str:
+        word = chunk.strip(_PUNCTUATION)
+        if word.isdigit() and len(word) > _LONGEST_CACHED_NUMBER:
+            return word.decode()  # numbers are many, and have no inflection
+        if word.isalnum():
+            return self.keep(chunk, self._stem(word.decode()))
+        text = _plain(chunk.decode("utf-8", "surrogatepass"))
+        return self.keep(chunk, _AND.join([self._stem(word) for word in _WORD.findall(text)]) or _NO_WORD)
 
 
 _stems_of: Final = _StemsOfChunks()
@@ -102,6 +105,10 @@ def stems(text: str) -> Sequence[str]:
 
 @lru_cache(maxsize=8)  # the components and checks of one grade read the same two texts
 def _folded(text: str) -> tuple[str, list[str]]:
+    return _fold(text)
+
+
+def _fold(text: str) -> tuple[str, list[str]]:
     """Return the folded text, and its stems."""
     words = list(map(_stems_of.__getitem__, _chunks(text)))
     folded = f" {' '.join(words)} " if words else " "
@@ -114,7 +121,7 @@ def _folded(text: str) -> tuple[str, list[str]]:
 @lru_cache(maxsize=1 << 14)  # the tickets of a task expect much the same, and each is prepared beside the others
 def fold_phrase(phrase: str) -> str:
     """Return `fold` of a phrase, remembered."""
-    return fold(phrase)
+    return _fold(phrase)[0]
 
 
 def contains_phrase(text: str, phrase: str) -> bool:
@@ -188,11 +195,11 @@ def word_spans(text: str) -> list[tuple[str, int, int]]:
     return words
 
 
-class _WordsOfChunks(_OfChunks[tuple[tuple[str, int, int], ...]]):
+class _WordsOfChunks(_OfChunks[str, tuple[tuple[str, int, int], ...]]):
     """From a run of characters between blanks to its words, as `word_spans` has them."""
 
     def __missing__(self, chunk: str) -> tuple[tuple[str, int, int], ...]:
-        words = fold(chunk).split()
+        _, words = _fold(chunk)
         if chunk.isascii():
             places = [match.span() for match in _WORD.finditer(_plain(chunk))]
         else:

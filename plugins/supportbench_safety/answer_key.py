@@ -149,7 +149,8 @@ class _UnsafePhrases:
 
     def said_in(self, reply: str) -> list[tuple[str, ...]]:
         """Return the stems of each phrase that stands in the reply, warned against or not."""
-        return [self._stems[place] for place in sorted(self._groups.found_in(reply))]
+        found = self._groups.found_in(reply)
+        return [self._stems[place] for place in sorted(found)] if found else []
 
 
 def _stems(phrase: str) -> tuple[str, ...]:

@@ -35,7 +35,7 @@ import attrs
 
 from supportbench.models import Submission, SupportQueueAction, Ticket
 from supportbench.prose.disguises import readable
-from supportbench.prose.order import connection
+from supportbench.prose.order import connection, kinds_of, order_of
 from supportbench.prose.ticket_words import TicketWords
 from supportbench.remembering import ByIdentity
 from supportbench.text import stems, word_spans
@@ -74,17 +74,16 @@ _ticket: Final = ByIdentity(TicketWords.of)
 def credit(submission: Submission, field: TextField) -> Credit:
     """Return how much of what the submission's summary or response contains may count: the least that a rule allows."""
     written = submission.action.summary if field == "summary" else submission.action.response
-    text = readable(written)
-    said, words, ticket = stems(text), _words(text), _ticket(submission.case.ticket)
-    least = _of_length(said, field)
+    text, ticket = readable(written), _ticket(submission.case.ticket)
+    least = _of_length(text, field)
     if text is not written:
         least = _lesser(least, _of_disguise(text, written))
     if least.value > 0.0:
-        least = _lesser(least, _of_connection(text, said, words, ticket))
+        least = _lesser(least, _of_connection(text, ticket))
     if least.value > 0.0:
         least = _lesser(least, _of_copying(text, ticket))
     if least.value > 0.0:
-        least = _lesser(least, _of_repeating(words, ticket, submission.previous, field))
+        least = _lesser(least, _of_repeating(text, ticket, submission.previous, field))
     return least
 
 
@@ -93,7 +92,10 @@ def unquoted(text: str, ticket: Ticket) -> str:
 
     What somebody quotes at length is not said by them. A text without such passages is returned as it is.
     """
-    copied = _copied(text, _ticket(ticket))
+    words = _ticket(ticket)
+    if not _may_quote(stems(text), words.neighbours):
+        return text
+    copied = _copied(text, words)
     if _LONG_PASSAGE not in copied:
         return text
     passages = [run.span() for run in _PASSAGES.finditer(copied) if len(run[0]) >= len(_LONG_PASSAGE)]
@@ -102,6 +104,11 @@ def unquoted(text: str, ticket: Ticket) -> str:
         own.append(text[end : spans[first][1]])
         end = spans[last][2]
     return "".join((*own, text[end:]))
+
+
+def _may_quote(said: Sequence[str], neighbours: frozenset[tuple[str, str]]) -> bool:
+    """Return whether there may be a long passage: of so many pairs of neighbours on end, one has a certain place."""
+    return not neighbours.isdisjoint(zip(said[_LONG - 2 :: _LONG - 1], said[_LONG - 1 :: _LONG - 1], strict=False))
 
 
 def _lesser(one: Credit, other: Credit) -> Credit:
@@ -120,9 +127,9 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(stems(text))
 
 
-def _of_length(said: Sequence[str], field: TextField) -> Credit:
+def _of_length(text: str, field: TextField) -> Credit:
     most = WORDS_OF_USE[field]
-    return _falling(len(said), most, 2 * most, f"longer than {most} words")
+    return _falling(len(stems(text)), most, 2 * most, f"longer than {most} words")
 
 
 def _of_disguise(text: str, written: str) -> Credit:
@@ -131,29 +138,29 @@ def _of_disguise(text: str, written: str) -> Credit:
     return _falling(hidden, 0.05, 0.2, "disguised words")
 
 
-def _of_connection(text: str, said: Sequence[str], words: frozenset[str], ticket: TicketWords) -> Credit:
+def _of_connection(text: str, ticket: TicketWords) -> Credit:
+    said = stems(text)
     number = len(said)
     if number <= NOTE_WORDS or not ticket.english:
         return _WHOLE
     # What is usual, by the number of words: the more there are, the better order shows, and the oftener they come back.
     ordered = min(0.0, 0.1 * number - 5.0)
+    kinds = kinds_of(said)
+    least = _falling(order_of(kinds), ordered, ordered - 2.0, "words out of order")
+    if least.value == 0.0:
+        return least
     small = min(0.25, 0.01 * (number - NOTE_WORDS))
-    found = connection(said, words, enough=small)
     repeated = 1.35 + number / 800
     items = 1 + text.count(", ") + text.count("; ") + text.count("\n")
-    if (
-        found.bits >= ordered
-        and found.small_words >= small
-        and found.listed <= 16
-        and number >= 2.4 * items
-        and found.repetition <= repeated
+    found = connection(said, kinds, _words(text), enough=small)
+    for rule in (
+        _falling(found.small_words, small, small / 2, "a list of words"),
+        _falling(found.listed, 16, 22, "a list of words"),
+        _falling(number / items, 2.4, 1.4, "a list of words"),
+        _falling(found.repetition, repeated, repeated + 0.3, "the same words over and over"),
     ):
-        return _WHOLE  # as nearly always
-    least = _falling(found.bits, ordered, ordered - 2.0, "words out of order")
-    least = _lesser(least, _falling(found.small_words, small, small / 2, "a list of words"))
-    least = _lesser(least, _falling(found.listed, 16, 22, "a list of words"))
-    least = _lesser(least, _falling(number / items, 2.4, 1.4, "a list of words"))
-    return _lesser(least, _falling(found.repetition, repeated, repeated + 0.3, "the same words over and over"))
+        least = _lesser(least, rule)
+    return least
 
 
 @lru_cache(maxsize=16)
@@ -178,9 +185,8 @@ def _of_copying(text: str, ticket: TicketWords) -> Credit:
     )
 
 
-def _of_repeating(
-    words: frozenset[str], ticket: TicketWords, previous: Sequence[SupportQueueAction], field: TextField
-) -> Credit:
+def _of_repeating(text: str, ticket: TicketWords, previous: Sequence[SupportQueueAction], field: TextField) -> Credit:
+    words = _words(text)
     for earlier in previous[-_MOST_REPEATED:]:
         new = words - _words(readable(earlier.summary if field == "summary" else earlier.response))
         if 5 * len(new) < len(words) and new.isdisjoint(ticket.words):

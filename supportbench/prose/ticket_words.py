@@ -9,7 +9,7 @@ from itertools import pairwise
 import attrs
 
 from supportbench.models import Ticket
-from supportbench.prose.order import connection
+from supportbench.prose.order import connection, kinds_of
 from supportbench.text import fold
 
 _ENGLISH = 0.2  # the share of small words from which on a text is taken for English; half of it is usual
@@ -40,7 +40,7 @@ class TicketWords:
     @cached_property
     def english(self) -> bool:
         """Whether it is written in English, so that answers may be expected to be."""
-        return connection(self.stems, self.words).small_words >= _ENGLISH
+        return connection(self.stems, kinds_of(self.stems), self.words).small_words >= _ENGLISH
 
 
 def _strings(value: object) -> list[str]:
