@@ -42,12 +42,7 @@ _AND: Final = "\x1f"
 
 _CACHED_CHUNKS: Final = 1 << 16
 _LONGEST_CACHED_CHUNK: Final = 40
-_LONGEST_CACHED_NUMBER: Final = 2
-
-
-def _chunks(text: str) -> list[bytes]:
-    """Return the text's runs of characters between blanks, in UTF-8."""
-    return text.encode("utf-8", "surrogatepass").translate(_ASCII).split()
+_LONGEST_CACHED_NUMBER: Final = 4
 
 
 def _plain(text: str) -> str:
@@ -103,19 +98,21 @@ def stems(text: str) -> Sequence[str]:
     return _folded(text)[1]
 
 
-@lru_cache(maxsize=8)  # the components and checks of one grade read the same two texts
-def _folded(text: str) -> tuple[str, list[str]]:
-    return _fold(text)
-
-
 def _fold(text: str) -> tuple[str, list[str]]:
     """Return the folded text, and its stems."""
-    words = list(map(_stems_of.__getitem__, _chunks(text)))
+    chunks = text.encode("utf-8", "surrogatepass").translate(_ASCII).split()
+    words = list(map(_stems_of.__getitem__, chunks))
     folded = f" {' '.join(words)} " if words else " "
-    if _NO_WORD in folded or _AND in folded:
+    if _AND in folded:
         folded = folded.replace(f" {_NO_WORD}", "").replace(_AND, " ")
         words = folded.split()
+    elif _NO_WORD in folded:
+        folded = folded.replace(f" {_NO_WORD}", "")
+        words = [word for word in words if word is not _NO_WORD]
     return folded, words
+
+
+_folded: Final = lru_cache(maxsize=8)(_fold)  # the components and checks of one grade read the same two texts
 
 
 @lru_cache(maxsize=1 << 14)  # the tickets of a task expect much the same, and each is prepared beside the others

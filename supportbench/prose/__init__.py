@@ -122,7 +122,7 @@ def _falling(figure: float, whole: float, nothing: float, reason: str) -> Credit
     return Credit(max(0.0, (nothing - figure) / (nothing - whole)), reason)
 
 
-@lru_cache(maxsize=1024)  # each text is met again at the tickets that follow
+@lru_cache(maxsize=4096)  # each text is met again at the tickets that follow
 def _words(text: str) -> frozenset[str]:
     return frozenset(stems(text))
 
