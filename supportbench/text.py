@@ -182,6 +182,9 @@ def word_spans(text: str) -> list[tuple[str, int, int]]:
     Exact for ASCII; elsewhere Unicode normalisation can move characters, so that a word's span is the run between
     blanks that holds it, without the punctuation around.
     """
+    if text.isascii():
+        spans = map(re.Match.span, _WORD.finditer(text.replace("`", "'")))
+        return [(stem, start, end) for stem, (start, end) in zip(stems(text), spans, strict=True)]
     words: list[tuple[str, int, int]] = []
     behind = 0
     for chunk in text.split():
