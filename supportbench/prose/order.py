@@ -76,7 +76,8 @@ def connection(stems: Sequence[str], kinds: str, words: frozenset[str], *, enoug
     small, number = len(kinds) - kinds.count(_CONTENT), len(stems)
     # A closer look costs more than the rest together, and is taken only where it might matter.
     if small <= enough * number or len(words) * 1.3 < number:
-        content = [stem for stem, kind in zip(stems, kinds, strict=True) if kind == _CONTENT and stem.isalpha()]
+        small_ones = _english().classes
+        content = [stem for stem in stems if stem not in small_ones and stem.isalpha()]
         small_words = small / max(1, small + len(content))
         repetition = max(1.0, len(content) / max(1, len(frozenset(content))))
     else:
