@@ -20,6 +20,7 @@ from supportbench.text import PhraseGroups, fold_phrase
 _MOST_IN_A_CIRCLE = 17
 _MOST_KEPT_SCORES = 1024
 _USUAL: Final = 1 / 3
+_TOO_MUCH: Final = 2 / 3
 
 
 class PhraseFinder(Protocol):
@@ -140,9 +141,9 @@ def beyond_others(elsewhere: float) -> float:
     """Return the share of a text's score, in [0, 1], that is left when it covers so much of the other tickets.
 
     A third of the others is usual, since tickets of one desk have words in common; from there it falls evenly, and a
-    text that covers all of them keeps nothing.
+    text that covers two thirds of them keeps nothing.
     """
-    return 1.0 if elsewhere <= _USUAL else max(0.0, (1.0 - elsewhere) / (1.0 - _USUAL))
+    return min(1.0, max(0.0, (_TOO_MUCH - elsewhere) / (_TOO_MUCH - _USUAL)))
 
 
 def coverage_credit(submission: Submission, field: TextField, text: str, concepts: TicketConcepts) -> Credit:

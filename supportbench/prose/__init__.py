@@ -8,11 +8,12 @@ ticket, and `credit` says how much the rest may count, for each text the least o
   less, and from a fifth on for nothing.
 - **Length.** A summary of up to 80 words and a reply of up to 250 count whole; from there it falls, and at twice as
   many words nothing counts. Nobody reads them, and room for everything is room for every guess.
-- **Copying.** The ticket is known already: a text counts whole while at most three fifths of its neighbouring words
-  stand next to each other in the ticket too, and for nothing from 85 % on. Of passages, five or more words on end that
-  are the ticket's, it may quote twelve words and a tenth of its own length; with three tenths it counts for nothing.
-  A note, from six words on, counts whole while at most four fifths are neighbours in the ticket, and for nothing when
-  all are.
+- **Copying.** The ticket is known already. Small words aside, neighbours that are near each other in the ticket too,
+  with one word between them at most, are copied, however they were thinned, swapped or filled up: a summary counts
+  whole while 78 % of its words of content are, and for nothing from 90 % on; a reply, which has to answer, while 58 %
+  are, and for nothing from 75 % on. Of passages, five or more words on end that are the ticket's, a text may quote
+  twelve words and a tenth of its own length; with three tenths it counts for nothing. A note, from six words on, counts
+  whole while at most four fifths of its words are neighbours in the ticket, and for nothing when all are.
 - **Repeating.** A text that was used for an earlier ticket of the episode earns nothing, also with up to a fifth of
   other words, unless one of those names something of this ticket.
 - **Connection.** More than twelve words have to be connected like sentences: shuffled words (their order is rather
@@ -35,7 +36,7 @@ import attrs
 
 from supportbench.models import Submission, SupportQueueAction, Ticket
 from supportbench.prose.disguises import readable
-from supportbench.prose.order import connection, kinds_of, order_of
+from supportbench.prose.order import connection, content_of, kinds_of, order_of
 from supportbench.prose.ticket_words import TicketWords
 from supportbench.remembering import ByIdentity
 from supportbench.text import stems, word_spans
@@ -50,7 +51,12 @@ NOTE_WORDS: Final = 12
 WORDS_OF_USE: Final = {"summary": 80, "response": 250}
 """How many words of each text count whole; twice as many count for nothing."""
 
-_MOST_REPEATED = 8
+COPIED: Final = {"summary": (0.78, 0.9), "response": (0.58, 0.75)}
+"""Up to which share of its words of content each text counts whole when they are copied, and from which for nothing."""
+
+EARLIER: Final = 8
+"""With so many earlier texts a text is compared."""
+
 _NAMED = 6  # with fewer words a text names a thing, and things have the ticket's names
 _PASSAGE = 5  # words on end
 _LONG = 12  # from so many words on a passage is a quotation, which its writer has not said
@@ -81,7 +87,7 @@ def credit(submission: Submission, field: TextField) -> Credit:
     if least.value > 0.0:
         least = _lesser(least, _of_connection(text, ticket))
     if least.value > 0.0:
-        least = _lesser(least, _of_copying(text, ticket))
+        least = _lesser(least, _of_copying(text, ticket, field))
     if least.value > 0.0:
         least = _lesser(least, _of_repeating(text, ticket, submission.previous, field))
     return least
@@ -169,38 +175,38 @@ def _copied(text: str, ticket: TicketWords) -> bytes:
     return bytes(map(ticket.neighbours.__contains__, pairwise(stems(text))))
 
 
-def _of_copying(text: str, ticket: TicketWords) -> Credit:
+def _of_copying(text: str, ticket: TicketWords, field: TextField) -> Credit:
     said = stems(text)
-    if _copies_little(said, ticket.neighbours):
+    if len(said) < _NAMED:
         return _WHOLE
-    copied = _copied(text, ticket)
-    number, pairs = len(copied) + 1, copied.count(1)
-    if number < _NAMED or pairs < min(_QUOTED, number // 2):
+    if len(said) <= NOTE_WORDS:
+        copied = _copied(text, ticket)
+        return _falling(copied.count(1) / len(copied), 0.8, 1.0, "copied from the ticket")
+    return _lesser(_of_content(said, ticket, field), _of_passages(text, ticket))
+
+
+def _of_content(said: Sequence[str], ticket: TicketWords, field: TextField) -> Credit:
+    """Small words aside, words that are neighbours and are near each other in the ticket too are copied from there."""
+    content = content_of(said)
+    copied = bytes(map(ticket.near.__contains__, pairwise(content)))
+    words = copied.count(1) + (b"\x00" + copied).count(b"\x00\x01")  # of each run of pairs one more than pairs
+    share = words / max(1, len(content))
+    return _falling(share, *COPIED[field], "copied from the ticket")
+
+
+def _of_passages(text: str, ticket: TicketWords) -> Credit:
+    said = stems(text)
+    # Of a passage every fourth pair of neighbours shows at least one; a single one is within what may be quoted.
+    if sum(map(ticket.neighbours.__contains__, zip(said[:: _PASSAGE - 1], said[1 :: _PASSAGE - 1], strict=False))) <= 1:
         return _WHOLE
-    share = pairs / len(copied)
-    if number <= NOTE_WORDS:
-        return _falling(share, 0.8, 1.0, "copied from the ticket")
-    runs = [len(run) + 1 for run in _PASSAGES.findall(copied)]
+    runs = [len(run) + 1 for run in _PASSAGES.findall(_copied(text, ticket))]
     beyond = sum([run for run in runs if run >= _PASSAGE]) - _QUOTED
-    return _lesser(
-        _falling(share, 0.6, 0.85, "copied from the ticket"),
-        _falling(beyond / number, 0.1, 0.3, "whole passages of it are the ticket's"),
-    )
-
-
-def _copies_little(said: Sequence[str], neighbours: frozenset[tuple[str, str]]) -> bool:
-    """Return whether every second pair tells that nothing of the text is lost, as nearly always; else all are asked.
-
-    With a tenth of the pairs seen and all that were not, the share is 3/5 at most. Each passage has two of those seen,
-    and is two words longer than twice as many at most, so that four of them make no passages beyond twelve words.
-    """
-    seen = sum(map(neighbours.__contains__, zip(said[::2], said[1::2], strict=False)))
-    return seen <= min(_QUOTED // 3, (len(said) - 1) / 10)
+    return _falling(beyond / len(said), 0.1, 0.3, "whole passages of it are the ticket's")
 
 
 def _of_repeating(text: str, ticket: TicketWords, previous: Sequence[SupportQueueAction], field: TextField) -> Credit:
     words = _words(text)
-    for earlier in previous[-_MOST_REPEATED:]:
+    for earlier in previous[-EARLIER:]:
         known = _words(readable(earlier.summary if field == "summary" else earlier.response))
         if 5 * len(words & known) > 4 * len(words) and ticket.words.isdisjoint(words - known):
             return Credit(0.0, "the same as for an earlier ticket")

@@ -15,6 +15,7 @@ import attrs
 
 from supportbench.text import fold
 
+_LEAST_ENGLISH: Final = 0.06
 _CONTENT: Final = "x"
 _LIST: Final = _CONTENT * 15
 _LISTED: Final = re.compile(f"{_LIST}+")
@@ -22,8 +23,10 @@ _LISTED: Final = re.compile(f"{_LIST}+")
 
 @attrs.frozen
 class _English:
-    """The class of each small word, a letter, and how likely two classes are to follow each other (`order.toml`)."""
+    """The words that few other languages have, the class of each small word, a letter, and how likely two classes are
+    to follow each other (`order.toml`)."""
 
+    alone: frozenset[str]
     classes: dict[str, str]
     bits: dict[str, dict[str, float]]
 
@@ -35,7 +38,18 @@ def _english() -> _English:
     letters = {name: next(names) for name in data["words"]} | {"content": _CONTENT}
     classes = {stem: letters[name] for name, words in reversed(data["words"].items()) for stem in fold(words).split()}
     bits = {letters[name]: dict(zip(letters.values(), row, strict=True)) for name, row in data["order"].items()}
-    return _English(classes, bits)
+    return _English(frozenset(fold(data["english"]).split()), classes, bits)
+
+
+def is_english(stems: Sequence[str]) -> bool:
+    """Return whether these are the words of an English text: of most, a sixth are words that few languages share."""
+    return sum(map(_english().alone.__contains__, stems)) >= _LEAST_ENGLISH * max(1, len(stems))
+
+
+def content_of(stems: Sequence[str]) -> list[str]:
+    """Return the words that are no small ones, in order."""
+    classes = _english().classes
+    return [stem for stem in stems if stem not in classes]
 
 
 def kinds_of(stems: Sequence[str]) -> str:
@@ -76,8 +90,7 @@ def connection(stems: Sequence[str], kinds: str, words: frozenset[str], *, enoug
     small, number = len(kinds) - kinds.count(_CONTENT), len(stems)
     # A closer look costs more than the rest together, and is taken only where it might matter.
     if small <= enough * number or len(words) * 1.3 < number:
-        small_ones = _english().classes
-        content = [stem for stem in stems if stem not in small_ones and stem.isalpha()]
+        content = list(filter(str.isalpha, content_of(stems)))
         small_words = small / max(1, small + len(content))
         repetition = max(1.0, len(content) / max(1, len(frozenset(content))))
     else:
