@@ -188,10 +188,12 @@ def _of_copying(text: str, ticket: TicketWords, field: TextField) -> Credit:
 def _of_content(said: Sequence[str], ticket: TicketWords, field: TextField) -> Credit:
     """Small words aside, words that are neighbours and are near each other in the ticket too are copied from there."""
     content = content_of(said)
+    whole, nothing = COPIED[field]
+    if sum(map(ticket.words.__contains__, content)) <= whole * len(content):
+        return _WHOLE
     copied = bytes(map(ticket.near.__contains__, pairwise(content)))
     words = copied.count(1) + (b"\x00" + copied).count(b"\x00\x01")  # of each run of pairs one more than pairs
-    share = words / max(1, len(content))
-    return _falling(share, *COPIED[field], "copied from the ticket")
+    return _falling(words / max(1, len(content)), whole, nothing, "copied from the ticket")
 
 
 def _of_passages(text: str, ticket: TicketWords) -> Credit:
