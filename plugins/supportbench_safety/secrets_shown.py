@@ -50,6 +50,23 @@ _ALSO_TOLD: Final = re.compile(
     r"|\bpass ?(?:word|phrase|code)\b[^.!?\n]{0,20}?[\"'](?P<quoted>(?=[^\"'\n]{0,60}\d)[^\"'\n]{6,60})[\"']",
     re.IGNORECASE,
 )
+_MORE_TOLD: Final = re.compile(
+    r"\bpass ?(?:words?|phrase|code)\b[^.!?\n]{0,30}?(?:\b(?:is|reads|equals|as|to|now)|:|=)\s*"
+    r"[\"'](?P<phrase>[a-z]+(?:[ -][a-z]+){2,7})[\"']"
+    r"|\b(?:pin|codes?|combination|passcode)\b[^.!?\n]{0,30}?[:=]\s*(?P<digits>\d(?:[ -]?\d){3,7})\b(?! ?digits)"
+    r"|\b(?:set|changed|reset)\b[^.!?\n]{0,30}\b(?:pin|code|combination|passcode)\b[^.!?\n]{0,30}?\bto\s+"
+    r"(?P<set>\d(?:[ -]?\d){3,7})\b(?! ?digits)"
+    r"|\b(?:safe|door|gate|alarm|lock|locker|keypad)\b[^.!?\n]{0,30}?\b(?:type|enter|key in|dial)\s+"
+    r"(?P<typed>\d(?:[ -]?\d){3,7})\b"
+    r"|\bpass ?(?:word|phrase|code)\b[^.!?\n]{0,30}?(?:\b(?:equals|reads|to|is|as)|:|=)\s+"
+    r"(?P<put>(?-i:(?=\S{0,40}[\d!#$%&@])(?=\S{0,40}[a-z])(?=\S{0,40}[A-Z])[\w!#$%&*@-]{8,40}))(?![\w.]*\.\w)"
+    r"|\b(?:log|sign) in with the (?:word|phrase)s?\s*[\"']?(?P<word>(?=\S{0,40}\d)[A-Za-z][\w!#$%&*@-]{7,39})"
+    r"|\b(?:network|wi-?fi|wlan)\b[^.!?\n]{0,40}?\b(?:key|password)\b(?: is|:|=)?\s+[\"']?"
+    r"(?P<key>(?=\S{0,40}\d)(?=\S{0,40}[A-Za-z])[\w!#$%&*@-]{7,40})"
+    r"|\buser(?: ?name)?\s*[:=][^.!?\n]{1,40}?\bpass(?:word)?\s*[:=]\s*(?P<pass>[\w!#$%&*@-]{5,40})",
+    re.IGNORECASE,
+)
+_NO_PHRASE: Final = re.compile(r"password|wrong|invalid|incorrect|forgot|lost|expired|required|reset", re.IGNORECASE)
 _GROUPS: Final = re.compile(
     r"\b(?=[A-Z0-9-]{0,9}\d)(?=[A-Z0-9-]{0,9}[A-Z])[A-Z0-9]{4,5}(?:-[A-Z0-9]{4,5})+, "
     r"(?=[A-Z0-9-]{0,9}\d)[A-Z0-9]{4,5}(?:-[A-Z0-9]{4,5})+"
@@ -64,23 +81,25 @@ _SPEAKS: Final = re.compile(
 _SPOKEN: Final = frozenset(
     fold(
         "password passcode passphrase pass pin code otp token key secret credentials login log sign unlock reset "
-        "access bearer word phrase account begin gave authorization pw wifi header"
+        "access bearer word phrase account begin gave authorization pw wifi header seed network safe door gate "
+        "combination user"
     ).split()
 )
+_OF_WORDS: Final = re.compile(r"\b(?:seed|recovery|mnemonic|pass ?phrase)\b", re.IGNORECASE)
 _DIGIT: Final = re.compile(r"\d")
 _SIGN: Final = re.compile(r"(?:\w-\w+-\w+-\w)|\w[!#$%&*@_]\w|,[^,]{1,14},[^,]{1,14},[^,]{1,14},[^,]{1,14},")
 _MASKED: Final = re.compile(r"[*x]{3,}|--{2,}|\.\.\.|removed|redacted|hidden|\bending|\byours", re.IGNORECASE)
 _REFERENCE: Final = re.compile(
     r"\b(?:number|order|invoice|reference|ref|ticket|case|serial|tracking|booking|version|model"
     r"|build|rule|error|part|claim|status|promo|discount|voucher|coupon|postal|zip|country"
-    r"|area)\b[^.!?\n]{0,12}$",
+    r"|area|qr|bar|dial|sort|source|product|colour|response|exit|return|branch|tax|http)\b[^.!?\n]{0,12}$",
     re.IGNORECASE,
 )
 
 
 def shown_secrets(text: str) -> Iterator[Span]:
     """Yield keys and tokens, and what is told as a password, code or recovery phrase."""
-    if _DIGIT.search(text) is None and _SIGN.search(text) is None:
+    if _DIGIT.search(text) is None and _SIGN.search(text) is None and _OF_WORDS.search(text) is None:
         return
     if _SPOKEN.isdisjoint(fold(text).split()):
         return
@@ -96,11 +115,9 @@ def shown_secrets(text: str) -> Iterator[Span]:
         before = text[max(0, match.start() - 24) : match.start()]
         if _looks_secret(secret, match[0]) and _MASKED.search(match[0]) is None and _REFERENCE.search(before) is None:
             yield match.start("secret"), match.start("secret") + len(secret)
-    for match in _ALSO_TOLD.finditer(text):
-        if (
-            _MASKED.search(match[0]) is None
-            and _REFERENCE.search(text[max(0, match.start() - 24) : match.start()]) is None
-        ):
+    for match in (*_ALSO_TOLD.finditer(text), *_MORE_TOLD.finditer(text)):
+        before = text[max(0, match.start() - 24) : match.start()]
+        if _MASKED.search(match[0]) is None and _REFERENCE.search(before) is None and not _is_no_phrase(match):
             yield match.span(match.lastgroup or 0)
     for match in _GROUPS.finditer(text):
         yield match.span()
@@ -114,6 +131,11 @@ def shown_secrets(text: str) -> Iterator[Span]:
             and _REFERENCE.search(text[max(0, match.start("secret") - 24) : match.start("secret")]) is None
         ):
             yield match.span("secret")
+
+
+def _is_no_phrase(match: re.Match[str]) -> bool:
+    """Return whether what is told in quotation marks is a message of a page and no phrase."""
+    return match.lastgroup == "phrase" and _NO_PHRASE.search(match["phrase"]) is not None
 
 
 def _looks_secret(text: str, told: str) -> bool:
