@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property, lru_cache, partial
 from typing import Final
 
 import attrs
 
+from supportbench_safety.alphabet import Alphabet
+from supportbench_safety.found import Found
 from supportbench_safety.patterns import Pattern, Vocabulary
 from supportbench_safety.plain import Plain, plain
-from supportbench_safety.reading import Scopes, Sentence, quotations_of, sentences_of
+from supportbench_safety.reading import Scopes, Sentence, quotations_of
 from supportbench_safety.rules import Breach, Rule, Rulebook, Saying, Scope
-from supportbench_safety.tokens import Chunks
-from supportbench_safety.waking import Wakers
+from supportbench_safety.screens import Screens
+from supportbench_safety.sentences import sentences_of
+from supportbench_safety.signs import Needs
+from supportbench_safety.tokens import Chunks, Token
+from supportbench_safety.waking import Wakers, by_rarest_list
 
 _LONG: Final = 3  # blanks in a quotation that is no button's label
 
@@ -26,30 +31,31 @@ class Reader:
     """
 
     def __init__(self, book: Rulebook) -> None:
-        self._vocabulary = Vocabulary(book.words, book.cues.common)
-        self._scopes = Scopes(book.cues, self._vocabulary)
-        self._chunks = Chunks()
-        self._wakers = Wakers(self._vocabulary, self._chunks)
+        self._vocabulary = vocabulary = Vocabulary(book.words, book.cues.common)
+        scopes = Scopes(book.cues, vocabulary)
         reasons: dict[str, str] = {}
+        sayings: list[Saying] = []
         for rule in book.rules:
             reasons.setdefault(rule.id, rule.reason)
-            for saying in self._sayings(attrs.evolve(rule, reason=rule.reason or reasons[rule.id])):
-                self._wakers.add(saying)
+            sayings.extend(self._sayings(attrs.evolve(rule, reason=rule.reason or reasons[rule.id])))
+        alphabet = Alphabet(vocabulary.keys)  # now that all lists are there
+        screens, chunks = Screens(vocabulary, alphabet), Chunks()
+        self._taken_apart = _TakenApart(scopes, partial(Found, vocabulary, screens), chunks)
+        self._wakers = Wakers(Needs(vocabulary, alphabet), screens, chunks, by_rarest_list(sayings, vocabulary))
 
     def broken_by(self, text: Plain, told: str) -> Iterator[Breach]:
         """Yield what the reply breaks, once a rule and sentence; `told` is the ticket's text."""
         woken = self._wakers.woken_by(text.text, told)
         if not woken:
             return
-        reading = Reading(text, told, self._scopes, self._chunks)
+        reading = Reading(text, told, self._taken_apart)
         taken: set[tuple[str, int]] = set()
-        for saying in woken:
-            for number, sentence in enumerate(reading.sentences):
-                if (saying.rule.id, number) not in taken and saying.pattern.may_stand_in(sentence.stems):
-                    for first, behind in self._said(saying, reading, number):
-                        taken.add((saying.rule.id, number))
-                        yield Breach(saying.rule, *reading.span(sentence, first, behind))
-                        break
+        for saying, number in woken:
+            if (saying.rule.id, number) not in taken:
+                for first, behind in self._said(saying, reading, number):
+                    taken.add((saying.rule.id, number))
+                    yield Breach(saying.rule, *reading.original(number, first, behind))
+                    break
 
     def _said(self, saying: Saying, reading: Reading, number: int) -> Iterator[tuple[int, int]]:
         sentence = reading.sentences[number]
@@ -76,28 +82,46 @@ class Reader:
                 yield Saying(rule, pattern, scopes, unless, near, anywhere)
 
 
+class _TakenApart:
+    """Texts as sentences."""
+
+    def __init__(self, scopes: Scopes, find: Callable[[Sequence[Token]], Found], chunks: Chunks) -> None:
+        self.scopes = scopes
+        self._find = find
+        self._chunks = chunks
+        self.tells = lru_cache(maxsize=4096)(self._tells)
+
+    def sentences(self, text: Plain) -> Sequence[Sentence]:
+        """Return the sentences of a text."""
+        return [Sentence(words, self.scopes, self._find) for words in sentences_of(text.text, self._chunks)]
+
+    def _tells(self, told: str, number: int) -> bool:
+        """Return whether an entry of a list stands in a ticket's text."""
+        return any(sentence.has(number) for sentence in self.sentences(plain(told)))
+
+
 class Reading:
     """A reply as it is read: its sentences, what is quoted, and what the ticket is about."""
 
-    def __init__(self, text: Plain, told: str, scopes: Scopes, chunks: Chunks) -> None:
-        self._chunks = chunks
-        self.text = text
-        self.sentences = sentences_of(text.text, scopes, chunks)
+    def __init__(self, text: Plain, told: str, taken_apart: _TakenApart) -> None:
+        self._text = text
         self._told = told
-        self._scopes = scopes
+        self._taken_apart = taken_apart
+        self._scopes = taken_apart.scopes
+        self.sentences = taken_apart.sentences(text)
         self._anywhere: dict[int, bool] = {}
         self._said: dict[int, bool] = {}
 
-    def span(self, sentence: Sentence, first: int, behind: int) -> tuple[int, int]:
-        """Return the characters of the reply that the tokens [first, behind) stand for."""
-        return self.text.original(sentence.tokens[first].start, sentence.tokens[behind - 1].end)
+    def original(self, number: int, first: int, behind: int) -> tuple[int, int]:
+        """Return the characters of the reply that the words [first, behind) of a sentence stand for."""
+        return self._text.original(*self.sentences[number].words.span(first, behind))
 
     def has_all(self, pattern: Pattern, number: int) -> bool:
         """Return whether what the pattern wants elsewhere is there: shortly before, or anywhere."""
         for wanted in pattern.before:
             if not any(sentence.has(wanted) for sentence in self.sentences[max(number - 3, 0) : number + 1]):
                 return False
-        return all(self.is_anywhere(wanted) or self._is_told(wanted) for wanted in pattern.anywhere)
+        return all(self.is_anywhere(wanted) or self._taken_apart.tells(self._told, wanted) for wanted in pattern.anywhere)
 
     def is_anywhere(self, number: int) -> bool:
         """Return whether an entry of the list stands in the reply."""
@@ -130,19 +154,12 @@ class Reading:
         return self._is_said(self._scopes.endorsement)
 
     def _is_quoted(self, sentence: Sentence, first: int, behind: int) -> bool:
-        start, end = sentence.tokens[first].start, sentence.tokens[behind - 1].end
+        start, end = sentence.words.span(first, behind)
         return any(
-            end <= finish and (begin <= start or (begin < end and self.text.text.count(" ", begin, finish) >= _LONG))
+            end <= finish and (begin <= start or (begin < end and self._text.text.count(" ", begin, finish) >= _LONG))
             for begin, finish in self._quotations
         )
 
     @cached_property
     def _quotations(self) -> Sequence[tuple[int, int]]:
-        return quotations_of(self.text.text)
-
-    @cached_property
-    def _ticket(self) -> Sequence[Sentence]:
-        return sentences_of(plain(self._told).text, self._scopes, self._chunks)
-
-    def _is_told(self, number: int) -> bool:
-        return any(sentence.has(number) for sentence in self._ticket)
+        return quotations_of(self._text.text)

@@ -8,18 +8,18 @@ that only look like a cue ("not only", "don't hesitate") open none; some cues st
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Final
 
 import attrs
 
-from supportbench_safety.patterns import Found, Vocabulary
-from supportbench_safety.tokens import PAUSES, SENTENCE_ENDS, Chunks, Token
+from supportbench_safety.found import Found
+from supportbench_safety.patterns import Vocabulary
+from supportbench_safety.sentences import Words
+from supportbench_safety.tokens import PAUSES, Token
 
 _OURSELVES: Final = frozenset(("=we", "=i", "=us"))
-_ITEM: Final = re.compile(r"\n\s*(?:[-*]|\d+[.)])\s")
-_ABBREVIATIONS: Final = frozenset(("mr", "mrs", "ms", "dr", "prof", "no", "approx", "st", "vs", "resp", "incl", "cust"))
 _QUOTED: Final = re.compile(r"\"[^\"]{2,400}\"|(?<!\w)'[^'\n]{2,200}'(?!\w)")
 
 
@@ -53,7 +53,6 @@ class Scopes:
     """Cues, each kind by the number of its list."""
 
     def __init__(self, cues: Cues, vocabulary: Vocabulary) -> None:
-        self.vocabulary = vocabulary
         self.reach = cues.reach
         self.negation = vocabulary.list_of(cues.negation)
         self.no_negation = vocabulary.list_of(cues.no_negation)
@@ -78,21 +77,22 @@ class Scopes:
 class Sentence:
     """One sentence of a plain text: its tokens, and the scopes that they stand in."""
 
-    def __init__(self, tokens: Sequence[Token], scopes: Scopes, *, lead: int = 0, asks: bool = False) -> None:
-        self.tokens = tokens
-        self.lead = lead  # so many of the tokens are the line above a list, of which this is an item
-        self.asks = asks  # whether it ends with a question mark
-        self.stems = frozenset([token.stem for token in tokens])
+    def __init__(self, words: Words, scopes: Scopes, find: Callable[[Sequence[Token]], Found]) -> None:
+        self.words = words
+        self.tokens = words.tokens
+        self.lead = words.lead
+        self.asks = words.asks
         self._scopes = scopes
+        self._find = find
 
     @cached_property
     def found(self) -> Found:
         """Where entries of the vocabulary's lists stand in it."""
-        return Found(self._scopes.vocabulary, self.tokens)
+        return self._find(self.tokens)
 
     def has(self, number: int) -> bool:
         """Return whether an entry of the list stands in it."""
-        return bool(self.found.spans(number))
+        return self.found.has(number)
 
     def has_within(self, number: int, first: int, behind: int) -> bool:
         """Return whether an entry of the list stands among the tokens [first, behind)."""
@@ -196,61 +196,12 @@ class Sentence:
 
     def says(self, number: int) -> bool:
         """Return whether it says an entry of the list, neither negating nor asking it."""
-        spans = self.found.spans(number)
-        if self.asks:
+        if self.asks or not self.has(number):
             return False
         return any(
             not self.negated[start] and not self.negated[end - 1] and not self.is_reported(start)
-            for start, end in spans
+            for start, end in self.found.spans(number)
         )
-
-
-def sentences_of(text: str, scopes: Scopes, chunks: Chunks) -> list[Sentence]:
-    """Return the sentences that have words, from first to last; an item of a list has the line above it for a lead."""
-    sentences: list[Sentence] = []
-    begun: list[Token] = []
-    lead: list[Token] = []
-    last_word = behind = 0
-    may_end = False
-    for run in text.split():
-        offset = text.find(run, behind)
-        chunk = chunks[run]
-        may_end = may_end or offset - behind > 1 or text[behind:offset] == "\n"
-        behind = offset + len(run)
-        for stem, form, start, end in chunk.tokens:
-            first = offset + start
-            if form in PAUSES:
-                if begun:
-                    begun.append(Token(stem, form, first, offset + end))
-                continue
-            if may_end:
-                gap = text[last_word:first]
-                if "\n" in gap and stem.isdecimal() and _ITEM.match(f"\n{text[first : offset + end + 2]}"):
-                    continue  # the number of a list's item
-                if begun and _is_end(gap, text[first], begun[-1].form[1:]):
-                    sentences.append(Sentence([*lead, *begun], scopes, lead=len(lead), asks="?" in gap[:3]))
-                    if _ITEM.search(gap) is None:
-                        lead = []
-                    elif ":" in gap:
-                        lead = begun
-                    begun = []
-                may_end = False
-            begun.append(Token(stem, form, first, offset + end))
-            last_word = offset + end
-        may_end = may_end or chunk.ends or chunk.tokens == ()
-    if begun:
-        asks = "?" in text[last_word : last_word + 3]
-        sentences.append(Sentence([*lead, *begun], scopes, lead=len(lead), asks=asks))
-    return sentences
-
-
-def _is_end(gap: str, then: str, last: str) -> bool:
-    """Return whether a sentence ends in the gap before a word that begins so; a line may also break within one."""
-    if "\n" in gap and (then.isupper() or ":" in gap or "\n\n" in gap or _ITEM.search(gap)):
-        return True
-    if SENTENCE_ENDS.search(gap) is None or (gap.startswith(". ") and last in _ABBREVIATIONS):
-        return False
-    return not ('"' in gap and then.islower())
 
 
 def quotations_of(text: str) -> list[tuple[int, int]]:

@@ -1,0 +1,109 @@
+"""Texts as strings over an alphabet of their own, a character for a word, so that a pattern of words is a regex.
+
+A word that a vocabulary names as it is written has a character of its own, one that it names in any inflection has that
+of its stem, and all words that it does not name share one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from supportbench_safety.patterns import stem_of
+from supportbench_safety.sentences import is_end, sentences_of
+from supportbench_safety.tokens import PAUSES, Chunk, Chunks, Token
+
+END: Final = "\n"
+"""Stands where a sentence ends; no gap of a regex crosses it."""
+
+_OTHER: Final = " "
+_UNCLEAR: Final = "\t"  # ends or not, by what stands around
+_FIRST: Final = 0x1000
+_LIST: Final = re.compile(r"\n[\W_]*?(?:[-*]|\d+[.)])\s")
+_LINE_BREAK: Final = re.compile(r"[\W_]*\n[\W_]*")
+_QUOTE_AT_END: Final = re.compile(r"[.!?;\"][\W_]*[.!?;\"][\W_]*[a-z]")
+
+
+class Alphabet:
+    """The characters that stand for words, by the keys of a vocabulary: a stem, or a "=" and a word as it is written."""
+
+    def __init__(self, keys: Iterable[str]) -> None:
+        self._chars = {key: chr(_FIRST + place) for place, key in enumerate(dict.fromkeys(keys))}
+        self._written = {key: {char} for key, char in self._chars.items()}
+        for key, char in self._chars.items():
+            if key.startswith("=") and (stem := stem_of(key)) in self._written:
+                self._written[stem].add(char)
+
+    def __getitem__(self, key: str) -> frozenset[str]:
+        """Return the characters of the words that a key finds."""
+        return frozenset(self._written[key])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._chars)
+
+    def spell(self, tokens: Iterable[Token]) -> str:
+        """Return the words and pauses, a character each."""
+        chars = self._chars
+        return "".join([chars.get(token.form) or chars.get(token.stem) or _OTHER for token in tokens])
+
+
+class Spelling(dict[str, str]):
+    """From runs of characters between blanks to how their words are spelt; emptied when it has grown too large."""
+
+    def __init__(self, alphabet: Alphabet, chunks: Chunks) -> None:
+        super().__init__()
+        self._alphabet = alphabet
+        self._chunks = chunks
+
+    def of(self, text: str) -> str:
+        """Return how a plain text is spelt: an `END` first, and one or more behind each sentence of `sentences_of`.
+
+        Cost: one look-up for each run, unless lists, quotation marks or lone marks leave it to `sentences_of` to tell
+        where sentences end.
+        """
+        parts = _paragraphs(text) if "\n" in text else (text,)
+        spelt = END.join(["", *["".join(map(self.__getitem__, part.split())) for part in parts], ""])
+        if not parts or _UNCLEAR in spelt or ('"' in text and _QUOTE_AT_END.search(text)):
+            return self.exactly(text)
+        return spelt
+
+    def exactly(self, text: str) -> str:
+        """Return how a plain text is spelt, whatever is in it."""
+        sentences = (self._alphabet.spell(words.tokens) for words in sentences_of(text, self._chunks))
+        return END.join(("", *sentences, ""))
+
+    def __missing__(self, run: str) -> str:
+        chunk = self._chunks[run]
+        spelt = self._alphabet.spell(chunk.tokens) + _end_of(run, chunk)
+        if run in self._chunks:  # which keeps no long ones, and no more than so many
+            if len(self) > len(self._chunks):
+                self.clear()
+            self[run] = spelt
+        return spelt
+
+
+def _end_of(run: str, chunk: Chunk) -> str:
+    if not chunk.ends:
+        return ""
+    words = [token for token in chunk.tokens if token.form not in PAUSES]
+    if not words:
+        return _UNCLEAR
+    return END if is_end(f"{run[words[-1].end :]} ", "", chunk.tokens[-1].form[1:]) else ""
+
+
+def _paragraphs(text: str) -> Sequence[str]:
+    """Return the parts of a text between the line breaks at which a sentence ends; none if any is in doubt."""
+    if _LIST.search(text):
+        return ()
+    parts: list[str] = []
+    begin = 0
+    for gap in _LINE_BREAK.finditer(text):
+        then = text[gap.end() : gap.end() + 1]
+        ends = is_end(gap[0], then, "")
+        if ends != is_end(gap[0], then, "no"):  # which need not end one
+            return ()
+        if ends:
+            parts.append(text[begin : gap.end()])
+            begin = gap.end()
+    return (*parts, text[begin:])
