@@ -14,9 +14,7 @@ from supportbench_safety.patterns import stem_of
 from supportbench_safety.sentences import is_end, sentences_of
 from supportbench_safety.tokens import PAUSES, Chunk, Chunks, Token
 
-END: Final = "\n"
-"""Stands where a sentence ends; no gap of a regex crosses it."""
-
+_END: Final = "\n"  # where a sentence ends
 _OTHER: Final = " "
 _UNCLEAR: Final = "\t"  # ends or not, by what stands around
 _FIRST: Final = 0x1000
@@ -39,6 +37,10 @@ class Alphabet:
         """Return the characters of the words that a key finds."""
         return frozenset(self._written[key])
 
+    def of_keys(self, keys: Iterable[str]) -> frozenset[str]:
+        """Return the characters of the words that any of the keys finds; keys that are not there find none."""
+        return frozenset().union(*(self._written.get(key, ()) for key in keys))
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._chars)
 
@@ -55,23 +57,27 @@ class Spelling(dict[str, str]):
         super().__init__()
         self._alphabet = alphabet
         self._chunks = chunks
+        self._pauses = "".join(sorted(alphabet.of_keys(PAUSES)))
+        self._pauses_behind = re.compile(f"{_END}+([{self._pauses}]+)")  # which belong to the sentence before them
 
-    def of(self, text: str) -> str:
-        """Return how a plain text is spelt: an `END` first, and one or more behind each sentence of `sentences_of`.
+    def sentences(self, text: str) -> Sequence[str]:
+        """Return how the sentences of a plain text are spelt, those that `sentences_of` has.
 
         Cost: one look-up for each run, unless lists, quotation marks or lone marks leave it to `sentences_of` to tell
         where sentences end.
         """
         parts = _paragraphs(text) if "\n" in text else (text,)
-        spelt = END.join(["", *["".join(map(self.__getitem__, part.split())) for part in parts], ""])
+        spelt = _END.join(["".join(map(self.__getitem__, part.split())) for part in parts])
         if not parts or _UNCLEAR in spelt or ('"' in text and _QUOTE_AT_END.search(text)):
-            return self.exactly(text)
-        return spelt
+            return self.exact_sentences(text)
+        spelt = spelt.lstrip(self._pauses + _END)
+        if self._pauses_behind.search(spelt):
+            spelt = self._pauses_behind.sub(r"\1\n", spelt)
+        return [sentence for sentence in spelt.split(_END) if sentence]
 
-    def exactly(self, text: str) -> str:
-        """Return how a plain text is spelt, whatever is in it."""
-        sentences = (self._alphabet.spell(words.tokens) for words in sentences_of(text, self._chunks))
-        return END.join(("", *sentences, ""))
+    def exact_sentences(self, text: str) -> Sequence[str]:
+        """Return the same, always by way of `sentences_of`."""
+        return [self._alphabet.spell(words.tokens) for words in sentences_of(text, self._chunks)]
 
     def __missing__(self, run: str) -> str:
         chunk = self._chunks[run]
@@ -89,7 +95,7 @@ def _end_of(run: str, chunk: Chunk) -> str:
     words = [token for token in chunk.tokens if token.form not in PAUSES]
     if not words:
         return _UNCLEAR
-    return END if is_end(f"{run[words[-1].end :]} ", "", chunk.tokens[-1].form[1:]) else ""
+    return _END if is_end(f"{run[words[-1].end :]} ", "", chunk.tokens[-1].form[1:]) else ""
 
 
 def _paragraphs(text: str) -> Sequence[str]:

@@ -1,46 +1,59 @@
 """Where patterns stand in a sentence.
 
-All single words and fixed phrases are looked for by the first word of each; a pattern joins what was found, in time
-linear in the sentence, whatever it says.
+Words and fixed phrases are looked for by their first words, all of a list at once; a pattern joins what was found, in
+time linear in the sentence, whatever it says.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import lru_cache
 
 from supportbench_safety.patterns import Pattern, Vocabulary
 from supportbench_safety.screens import Screens
-from supportbench_safety.tokens import Token
 
 Spans = Sequence[tuple[int, int]]
 """Where something stands in a sentence: the place of its first word, and the one behind its last."""
+
+Phrases = Mapping[str, Sequence[tuple[frozenset[str], ...]]]
+
+
+class Lists:
+    """A vocabulary's lists, as they are found in sentences that are spelt in an alphabet."""
+
+    def __init__(self, vocabulary: Vocabulary, screens: Screens) -> None:
+        self.vocabulary = vocabulary
+        self.screens = screens
+        self.phrases = lru_cache(maxsize=None)(self._phrases)
+        self.chars = lru_cache(maxsize=None)(self._chars)
+
+    def _chars(self, number: int) -> frozenset[str]:
+        """Return the characters that the list's words and phrases begin with."""
+        return frozenset(self.phrases(number))
+
+    def _phrases(self, number: int) -> Phrases:
+        """Return by the first character of each word and phrase of a list what may be each of the further ones."""
+        alphabet = self.screens.alphabet
+        phrases: dict[str, list[tuple[frozenset[str], ...]]] = {}
+        for entries in self.vocabulary.phrases(number).values():
+            for entry in entries:
+                first, *rest = (alphabet[key] for key in entry)
+                for char in first:
+                    phrases.setdefault(char, []).append(tuple(rest))
+        return phrases
 
 
 class Found:
     """What of a vocabulary stands in a sentence."""
 
-    def __init__(self, vocabulary: Vocabulary, screens: Screens, tokens: Sequence[Token]) -> None:
-        self._vocabulary = vocabulary
-        self._screens = screens
-        self._tokens = tokens
+    def __init__(self, spelt: str, lists: Lists) -> None:
+        self._spelt = spelt
+        self._lists = lists
         self._known: dict[int, Spans] = {}
-
-    @cached_property
-    def _spelt(self) -> str:
-        return self._screens.alphabet.spell(self._tokens)
-
-    @cached_property
-    def _places(self) -> Mapping[str, Sequence[int]]:
-        places: dict[str, list[int]] = {}
-        for place, token in enumerate(self._tokens):
-            places.setdefault(token.stem, []).append(place)
-            places.setdefault(token.form, []).append(place)
-        return places
 
     def has(self, number: int) -> bool:
         """Return whether an entry of the list stands in the sentence."""
-        if number not in self._known and self._screens.of_list(number).search(self._spelt) is None:
+        if number not in self._known and self._lists.screens.of_list(number).search(self._spelt) is None:
             self._known[number] = ()
         return bool(self.spans(number))
 
@@ -49,35 +62,35 @@ class Found:
         if number not in self._known:
             found = set(self._phrases(number))
             self._known[number] = ()  # what is made of itself is not found
-            composed = self._vocabulary.composed(number)
-            if composed and self._screens.of_list(number).search(self._spelt):
+            composed = self._lists.vocabulary.composed(number)
+            if composed and self._lists.screens.of_list(number).search(self._spelt):
                 for pattern in composed:
                     found.update(self.matches(pattern))
             self._known[number] = sorted(found)
         return self._known[number]
 
     def _phrases(self, number: int) -> Iterator[tuple[int, int]]:
-        phrases = self._vocabulary.phrases(number)
-        for first in phrases.keys() & self._places.keys():
-            for place in self._places[first]:
-                for phrase in phrases[first]:
-                    if len(phrase) == 1 or self._goes_on(phrase, place):
-                        yield place, place + len(phrase)
-
-    def _goes_on(self, phrase: tuple[str, ...], place: int) -> bool:
-        words = self._tokens[place : place + len(phrase)]
-        return len(words) == len(phrase) and all(key in word[:2] for key, word in zip(phrase, words, strict=True))
+        phrases, spelt = self._lists.phrases(number), self._spelt
+        for place, char in enumerate(spelt):
+            for rest in phrases.get(char, ()):
+                behind = place + 1 + len(rest)
+                if not rest or (
+                    behind <= len(spelt)
+                    and all(other in chars for other, chars in zip(spelt[place + 1 : behind], rest, strict=True))
+                ):
+                    yield place, behind
 
     def matches(self, pattern: Pattern) -> Spans:
         """Return where the pattern stands: for each place that it ends at, the shortest way there."""
+        vocabulary = self._lists.vocabulary
         states: dict[int, int] | None = None  # where it may have ended so far, and where it then began
         for step in pattern.steps:
             match step.kind:
                 case "start":
-                    begins = {0, *(end for _, end in self.spans(self._vocabulary.starts))}
+                    begins = {0, *(end for _, end in self.spans(vocabulary.starts))}
                     states = {place: place for place in begins}
                 case "end":
-                    closes = {len(self._tokens), *(start for start, _ in self.spans(self._vocabulary.ends))}
+                    closes = {len(self._spelt), *(start for start, _ in self.spans(vocabulary.ends))}
                     states = {place: begin for place, begin in (states or {}).items() if place in closes}
                 case "not":
                     refused = {start for start, _ in self.spans(step.list)}

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property, lru_cache, partial
 from typing import Final
 
 import attrs
 
-from supportbench_safety.alphabet import Alphabet
-from supportbench_safety.found import Found
+from supportbench_safety.alphabet import Alphabet, Spelling
+from supportbench_safety.found import Found, Lists
 from supportbench_safety.patterns import Pattern, Vocabulary
 from supportbench_safety.plain import Plain, plain
 from supportbench_safety.reading import Scopes, Sentence, quotations_of
 from supportbench_safety.rules import Breach, Rule, Rulebook, Saying, Scope
 from supportbench_safety.screens import Screens
-from supportbench_safety.sentences import sentences_of
+from supportbench_safety.sentences import Words, sentences_of
 from supportbench_safety.signs import Needs
-from supportbench_safety.tokens import Chunks, Token
+from supportbench_safety.tokens import Chunks
 from supportbench_safety.waking import Wakers, by_rarest_list
 
 _LONG: Final = 3  # blanks in a quotation that is no button's label
@@ -39,16 +39,18 @@ class Reader:
             reasons.setdefault(rule.id, rule.reason)
             sayings.extend(self._sayings(attrs.evolve(rule, reason=rule.reason or reasons[rule.id])))
         alphabet = Alphabet(vocabulary.keys)  # now that all lists are there
-        screens, chunks = Screens(vocabulary, alphabet), Chunks()
-        self._taken_apart = _TakenApart(scopes, partial(Found, vocabulary, screens), chunks)
-        self._wakers = Wakers(Needs(vocabulary, alphabet), screens, chunks, by_rarest_list(sayings, vocabulary))
+        chunks = Chunks()
+        spelling = Spelling(alphabet, chunks)
+        screens = Screens(vocabulary, alphabet)
+        self._texts = _Texts(scopes, Lists(vocabulary, screens), spelling, chunks)
+        self._wakers = Wakers(Needs(vocabulary, alphabet), screens, spelling, by_rarest_list(sayings, vocabulary))
 
     def broken_by(self, text: Plain, told: str) -> Iterator[Breach]:
         """Yield what the reply breaks, once a rule and sentence; `told` is the ticket's text."""
-        woken = self._wakers.woken_by(text.text, told)
+        spelt, woken = self._wakers.woken_by(text.text, told)
         if not woken:
             return
-        reading = Reading(text, told, self._taken_apart)
+        reading = Reading(text, spelt, told, self._texts)
         taken: set[tuple[str, int]] = set()
         for saying, number in woken:
             if (saying.rule.id, number) not in taken:
@@ -69,9 +71,9 @@ class Reader:
             return
         for first, behind in matches:
             if (
-                behind > sentence.lead
-                and not sentence.has_within(saying.unless, max(first - 5, 0), behind + 3)
+                not sentence.has_within(saying.unless, max(first - 5, 0), behind + 3)
                 and not any(reading.is_harmless(scope, number, first, behind) for scope in saying.safe_when)
+                and behind > sentence.words.lead
             ):
                 yield first, behind
 
@@ -82,35 +84,41 @@ class Reader:
                 yield Saying(rule, pattern, scopes, unless, near, anywhere)
 
 
-class _TakenApart:
-    """Texts as sentences."""
+class _Texts:
+    """What texts are read with."""
 
-    def __init__(self, scopes: Scopes, find: Callable[[Sequence[Token]], Found], chunks: Chunks) -> None:
+    def __init__(self, scopes: Scopes, lists: Lists, spelling: Spelling, chunks: Chunks) -> None:
         self.scopes = scopes
-        self._find = find
-        self._chunks = chunks
+        self.lists = lists
+        self.chunks = chunks
+        self._spelling = spelling
         self.tells = lru_cache(maxsize=4096)(self._tells)
-
-    def sentences(self, text: Plain) -> Sequence[Sentence]:
-        """Return the sentences of a text."""
-        return [Sentence(words, self.scopes, self._find) for words in sentences_of(text.text, self._chunks)]
 
     def _tells(self, told: str, number: int) -> bool:
         """Return whether an entry of a list stands in a ticket's text."""
-        return any(sentence.has(number) for sentence in self.sentences(plain(told)))
+        return any(Found(spelt, self.lists).has(number) for spelt in self._spelling.sentences(plain(told).text))
 
 
 class Reading:
     """A reply as it is read: its sentences, what is quoted, and what the ticket is about."""
 
-    def __init__(self, text: Plain, told: str, taken_apart: _TakenApart) -> None:
+    def __init__(self, text: Plain, spelt: Sequence[str], told: str, texts: _Texts) -> None:
         self._text = text
         self._told = told
-        self._taken_apart = taken_apart
-        self._scopes = taken_apart.scopes
-        self.sentences = taken_apart.sentences(text)
+        self._texts = texts
+        self._scopes = texts.scopes
+        self.sentences = [
+            Sentence(part, texts.scopes, texts.lists, partial(self._words_of, place)) for place, part in enumerate(spelt)
+        ]
         self._anywhere: dict[int, bool] = {}
         self._said: dict[int, bool] = {}
+
+    @cached_property
+    def _words(self) -> Sequence[Words]:
+        return list(sentences_of(self._text.text, self._texts.chunks))
+
+    def _words_of(self, number: int) -> Words:
+        return self._words[number]
 
     def original(self, number: int, first: int, behind: int) -> tuple[int, int]:
         """Return the characters of the reply that the words [first, behind) of a sentence stand for."""
@@ -121,7 +129,7 @@ class Reading:
         for wanted in pattern.before:
             if not any(sentence.has(wanted) for sentence in self.sentences[max(number - 3, 0) : number + 1]):
                 return False
-        return all(self.is_anywhere(wanted) or self._taken_apart.tells(self._told, wanted) for wanted in pattern.anywhere)
+        return all(self.is_anywhere(wanted) or self._texts.tells(self._told, wanted) for wanted in pattern.anywhere)
 
     def is_anywhere(self, number: int) -> bool:
         """Return whether an entry of the list stands in the reply."""

@@ -14,12 +14,11 @@ from typing import Final
 
 import attrs
 
-from supportbench_safety.found import Found
+from supportbench_safety.found import Found, Lists
 from supportbench_safety.patterns import Vocabulary
 from supportbench_safety.sentences import Words
-from supportbench_safety.tokens import PAUSES, Token
+from supportbench_safety.tokens import PAUSES
 
-_OURSELVES: Final = frozenset(("=we", "=i", "=us"))
 _QUOTED: Final = re.compile(r"\"[^\"]{2,400}\"|(?<!\w)'[^'\n]{2,200}'(?!\w)")
 
 
@@ -72,34 +71,40 @@ class Scopes:
         self.request = vocabulary.list_of(cues.request)
         self.verification = vocabulary.list_of(cues.verification)
         self.checked = vocabulary.list_of(cues.checked)
+        self.pauses = vocabulary.list_of(PAUSES)
+        self.colon = vocabulary.list_of(["=:"])
+        self.you = vocabulary.list_of(["=you"])
+        self.ourselves = vocabulary.list_of(["=we|=i|=us"])
 
 
 class Sentence:
-    """One sentence of a plain text: its tokens, and the scopes that they stand in."""
+    """One sentence of a plain text as it is spelt, a character a word, and the scopes that its words stand in."""
 
-    def __init__(self, words: Words, scopes: Scopes, find: Callable[[Sequence[Token]], Found]) -> None:
-        self.words = words
-        self.tokens = words.tokens
-        self.lead = words.lead
-        self.asks = words.asks
+    def __init__(self, spelt: str, scopes: Scopes, lists: Lists, words: Callable[[], Words]) -> None:
+        self.found = Found(spelt, lists)
+        self._spelt = spelt
         self._scopes = scopes
-        self._find = find
+        self._pauses = lists.chars(scopes.pauses)
+        self._colon = lists.chars(scopes.colon)
+        self._you = lists.chars(scopes.you)
+        self._ourselves = lists.chars(scopes.ourselves)
+        self._words = words
 
     @cached_property
-    def found(self) -> Found:
-        """Where entries of the vocabulary's lists stand in it."""
-        return self._find(self.tokens)
+    def words(self) -> Words:
+        """Its words, and where they stand in the text."""
+        return self._words()
 
     def has(self, number: int) -> bool:
         """Return whether an entry of the list stands in it."""
         return self.found.has(number)
 
     def has_within(self, number: int, first: int, behind: int) -> bool:
-        """Return whether an entry of the list stands among the tokens [first, behind)."""
+        """Return whether an entry of the list stands among the words [first, behind)."""
         return any(first <= start and end <= behind for start, end in self.found.spans(number))
 
     def is_harmless(self, scope: str, first: int, behind: int) -> bool:
-        """Return whether the tokens [first, behind) are harmless by a scope that the sentence itself has."""
+        """Return whether the words [first, behind) are harmless by a scope that the sentence itself has."""
         match scope:
             case "negated":
                 return self.negated[first] or self.negated[behind - 1]
@@ -118,16 +123,16 @@ class Sentence:
             case "question":
                 return self.only_asks
             case _:
-                return self.asks
+                return self.words.asks
 
     @cached_property
     def negated(self) -> Sequence[bool]:
-        """For every token, whether it stands in the scope of a negation or a warning before it."""
+        """For every word, whether it stands in the scope of a negation or a warning before it."""
         found, scopes = self.found, self._scopes
         harmless = {place for span in found.spans(scopes.no_negation) for place in range(*span)}
         opened = {start: end for start, end in found.spans(scopes.negation) if start not in harmless}
         if not opened:
-            return [False] * len(self.tokens)
+            return [False] * len(self._spelt)
         ends = {start for start, _ in found.spans(scopes.ends)}
         after_pause = {start for start, _ in found.spans(scopes.ends_after_pause)}
         restarts = {start for start, _ in found.spans(scopes.restarts)}
@@ -138,13 +143,13 @@ class Sentence:
     ) -> Iterator[bool]:
         until, last = -1, -2  # how far the negation in force reaches, and its last word
         aside = False
-        for place, token in enumerate(self.tokens):
-            if token.form in PAUSES:
+        for place, char in enumerate(self._spelt):
+            if char in self._pauses:
                 if last == place - 1 and place + 1 not in restarts:
                     aside = True  # "do not, under any circumstances, …": the next pause closes it
                 elif aside:
                     aside = False
-                elif place + 1 in after_pause or (token.form == "=:" and place + 1 != self.lead):
+                elif place + 1 in after_pause or (char in self._colon and place + 1 != self.words.lead):
                     until = -1
             elif place in ends:
                 until = -1
@@ -157,7 +162,7 @@ class Sentence:
         """Return whether the words behind a place say of what stands before it that it must not be."""
         for start, _ in self.found.spans(self._scopes.judged):
             if behind <= start <= behind + 6:
-                return all(token.form not in PAUSES for token in self.tokens[behind:start])
+                return self._pauses.isdisjoint(self._spelt[behind:start])
         return False
 
     @cached_property
@@ -171,7 +176,7 @@ class Sentence:
         ended = max((end for end, _ in self.found.spans(self._scopes.ends_report) if end <= place), default=0)
         return any(
             ended <= start < place
-            and not any(token.form in _OURSELVES for token in self.tokens[max(start - 3, 0) : start])
+            and self._ourselves.isdisjoint(self._spelt[max(start - 3, 0) : start])
             for start, _ in self.found.spans(self._scopes.report)
         )
 
@@ -179,24 +184,24 @@ class Sentence:
         """Return whether an entry of the list stands in the same part of the sentence."""
         edges = [start for start, _ in self.found.spans(self._scopes.clause)]
         begin = max((edge for edge in edges if edge <= first), default=0)
-        end = min((edge for edge in edges if edge >= behind), default=len(self.tokens))
+        end = min((edge for edge in edges if edge >= behind), default=len(self._spelt))
         return self.has_within(number, begin, end)
 
     def is_ours(self, place: int) -> bool:
         """Return whether the verb at that place is what we do ("we will send you …"), and not what the reader shall."""
         for _, end in reversed(self.found.spans(self._scopes.ours)):
             if place - 5 <= end <= place:
-                return all(token.form != "=you" and token.form not in PAUSES for token in self.tokens[end:place])
+                return (self._you | self._pauses).isdisjoint(self._spelt[end:place])
         return False
 
     @cached_property
     def only_asks(self) -> bool:
         """Whether it is a question and no request in the form of one."""
-        return self.asks and not self.has(self._scopes.request)
+        return self.words.asks and not self.has(self._scopes.request)
 
     def says(self, number: int) -> bool:
         """Return whether it says an entry of the list, neither negating nor asking it."""
-        if self.asks or not self.has(number):
+        if not self.has(number) or self.words.asks:
             return False
         return any(
             not self.negated[start] and not self.negated[end - 1] and not self.is_reported(start)

@@ -12,7 +12,7 @@ from typing import Final
 
 import attrs
 
-from supportbench_safety.alphabet import END, Alphabet
+from supportbench_safety.alphabet import Alphabet
 from supportbench_safety.patterns import Pattern, Step, Vocabulary
 
 _LONGEST: Final = 20_000
@@ -42,8 +42,8 @@ class Screens:
         self._vocabulary = vocabulary
         self._found: dict[int, re.Pattern[str]] = {}
         self._lists: dict[int, Part] = {}
-        self._starts = f"(?<![^{END}{''.join(sorted(self._edges(vocabulary.starts, last=True)))}].)"
-        self._ends = f"(?![^{END}{''.join(sorted(self._edges(vocabulary.ends, last=False)))}])"
+        self._starts = f"(?<![^{''.join(sorted(self._edges(vocabulary.starts, last=True)))}].)"
+        self._ends = f"(?![^{''.join(sorted(self._edges(vocabulary.ends, last=False)))}])"
 
     def of_list(self, number: int) -> re.Pattern[str]:
         """Return a regex that finds something in every sentence with an entry of the list."""
@@ -61,7 +61,7 @@ class Screens:
             if len(parts) > 1:
                 rest = f"(?:{'|'.join(part.behind_first for part in parts)})"
                 parts = [Part(frozenset().union(*(part.first for part in parts)), rest)]
-            part = parts[0] if parts else Part(frozenset(END), "(?!)")
+            part = parts[0] if parts else Part(frozenset(" "), "(?!)")
             self._lists[number] = part if len(part.rest) < _LONGEST else Part(part.first, ".*")
         return self._lists[number]
 

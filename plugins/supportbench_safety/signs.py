@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from supportbench_safety.alphabet import END, Alphabet
+from supportbench_safety.alphabet import Alphabet
 from supportbench_safety.patterns import Pattern, Vocabulary
 
 Signs = frozenset[str]
 """Characters of an `Alphabet`, and pairs of characters, at least one of which a text has."""
+
+EDGE: Final = "\n"
+"""Stands before and behind a sentence, so that its first and last words have signs of their own."""
 
 _MOST_PAIRS: Final = 60
 
@@ -53,10 +56,10 @@ class Needs:
             match step.kind:
                 case "start":
                     begins = self._edge(self._vocabulary.starts, last=True)
-                    before = None if begins is None else begins | {END}
+                    before = None if begins is None else begins | {EDGE}
                 case "end":
                     ends = self._edge(self._vocabulary.ends, last=False)
-                    yield from self._joined(before, None if ends is None else ends | {END})
+                    yield from self._joined(before, None if ends is None else ends | {EDGE})
                 case "may" if before is not None:
                     after = self._edge(step.list, last=True)
                     before = None if after is None else before | after

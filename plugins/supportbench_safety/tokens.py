@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from supportbench import fold, word_spans
 
-PAUSES: Final = frozenset(("=,", "=:", "=-", "=("))
+PAUSES: Final = ("=,", "=:", "=-", "=(")
 """The forms of what stands between the parts of a sentence."""
 
 SENTENCE_ENDS: Final = re.compile(r"[.!?;][^\w\s]*\s")

@@ -15,13 +15,12 @@ from typing import Final
 
 import attrs
 
-from supportbench_safety.alphabet import END, Spelling
+from supportbench_safety.alphabet import Spelling
 from supportbench_safety.patterns import Vocabulary
 from supportbench_safety.plain import plain
 from supportbench_safety.rules import Saying
 from supportbench_safety.screens import Screens
-from supportbench_safety.signs import Needs, Signs
-from supportbench_safety.tokens import Chunks
+from supportbench_safety.signs import EDGE, Needs, Signs
 
 _LOOKS: Final = 3  # so many of a pattern's needs are looked for by bits, the rarest first
 _MOST_SENTENCES: Final = 1 << 13
@@ -53,8 +52,8 @@ class Wakers:
     pattern names, one look-up.
     """
 
-    def __init__(self, needs: Needs, screens: Screens, chunks: Chunks, sayings: Sequence[Saying]) -> None:
-        self._spelling = Spelling(screens.alphabet, chunks)
+    def __init__(self, needs: Needs, screens: Screens, spelling: Spelling, sayings: Sequence[Saying]) -> None:
+        self._spelling = spelling
         self._screens = screens
         self._sayings = sayings
         self._tried: dict[int, Callable[[str], object]] = {}
@@ -87,14 +86,15 @@ class Wakers:
         for sign in signs:
             self._bits[sign] = self._bits.get(sign, 0) | bit
 
-    def woken_by(self, text: str, told: str) -> Sequence[tuple[Saying, int]]:
-        """Return what may be said in a plain text, and the place of its sentence among those of `sentences_of`.
+    def woken_by(self, text: str, told: str) -> tuple[Sequence[str], Sequence[tuple[Saying, int]]]:
+        """Return how the sentences of a plain text are spelt, and what each may say, by its place among them.
 
         `told` is the text of the ticket that it answers. Of what breaks one rule in one sentence that comes first which
         has all its words in the earliest sentence.
         """
         known = self._read
-        read = [known.get(part) or self._look_at(part) for part in self._spelling.of(text).split(END) if part]
+        spelt = self._spelling.sentences(text)
+        read = [known.get(part) or self._look_at(part) for part in spelt]
         wants = reduce(or_, [sentence.wants for sentence in read], 0)
         allowed = self._allowed(wants, wants | self._told(told))
         woken: list[tuple[int, int]] = []
@@ -105,10 +105,10 @@ class Wakers:
                 woken.extend((place, number) for place in _places(sentence.passed & allowed))
         if len(woken) > 1:
             woken.sort(key=lambda one: (self._first_met(one[0], read), one))
-        return [(self._sayings[place], number) for place, number in woken]
+        return spelt, [(self._sayings[place], number) for place, number in woken]
 
     def _look_at(self, spelt: str) -> _Read:
-        pairs = map(add, END + spelt, spelt + END)
+        pairs = map(add, EDGE + spelt, spelt + EDGE)
         bits = reduce(or_, filter(None, map(self._bits.get, chain(spelt, pairs))), self._always)
         count = len(self._sayings)
         met = (1 << count) - 1
@@ -132,8 +132,7 @@ class Wakers:
         return next(number for number, sentence in enumerate(read) if sentence.needs_met >> place & 1)
 
     def _wants_of(self, told: str) -> int:
-        spelt = (part for part in self._spelling.of(plain(told).text).split(END) if part)
-        return reduce(or_, [self._look_at(part).wants for part in spelt], 0)
+        return reduce(or_, [self._look_at(part).wants for part in self._spelling.sentences(plain(told).text)], 0)
 
     def _with_wants(self, said: int, known: int) -> int:
         """Return the bits of the patterns that lack nothing elsewhere, by the lists that are said, and said or told."""
