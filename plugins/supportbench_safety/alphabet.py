@@ -28,18 +28,17 @@ class Alphabet:
 
     def __init__(self, keys: Iterable[str]) -> None:
         self._chars = {key: chr(_FIRST + place) for place, key in enumerate(dict.fromkeys(keys))}
-        self._written = {key: {char} for key, char in self._chars.items()}
+        self._of_stem: dict[str, set[str]] = {}
         for key, char in self._chars.items():
-            if key.startswith("=") and (stem := stem_of(key)) in self._written:
-                self._written[stem].add(char)
+            self._of_stem.setdefault(stem_of(key), set()).add(char)
 
     def __getitem__(self, key: str) -> frozenset[str]:
         """Return the characters of the words that a key finds."""
-        return frozenset(self._written[key])
+        return frozenset((self._chars[key],)) if key.startswith("=") else self.of_stem(key)
 
-    def of_keys(self, keys: Iterable[str]) -> frozenset[str]:
-        """Return the characters of the words that any of the keys finds; keys that are not there find none."""
-        return frozenset().union(*(self._written.get(key, ()) for key in keys))
+    def of_stem(self, stem: str) -> frozenset[str]:
+        """Return the characters of the words of that stem, none where the vocabulary has none."""
+        return frozenset(self._of_stem.get(stem, ()))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._chars)
@@ -57,7 +56,7 @@ class Spelling(dict[str, str]):
         super().__init__()
         self._alphabet = alphabet
         self._chunks = chunks
-        self._pauses = "".join(sorted(alphabet.of_keys(PAUSES)))
+        self._pauses = "".join(char for key in PAUSES for char in alphabet[key])
         self._pauses_behind = re.compile(f"{_END}+([{self._pauses}]+)")  # which belong to the sentence before them
 
     def sentences(self, text: str) -> Sequence[str]:

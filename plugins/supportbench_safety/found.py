@@ -26,6 +26,7 @@ class Lists:
         self.screens = screens
         self.phrases = lru_cache(maxsize=None)(self._phrases)
         self.chars = lru_cache(maxsize=None)(self._chars)
+        self.composed = lru_cache(maxsize=None)(self._composed)
 
     def _chars(self, number: int) -> frozenset[str]:
         """Return the characters that the list's words and phrases begin with."""
@@ -42,6 +43,14 @@ class Lists:
                     phrases.setdefault(char, []).append(tuple(rest))
         return phrases
 
+    def _composed(self, number: int) -> Sequence[tuple[Pattern, Sequence[frozenset[str]]]]:
+        """Return a list's entries that are more than words in a row, each with the characters that it needs."""
+        alphabet = self.screens.alphabet
+        entries = self.vocabulary.composed(number)
+        return [
+            (entry, [frozenset().union(*map(alphabet.of_stem, stems)) for stems in entry.needs]) for entry in entries
+        ]
+
 
 class Found:
     """What of a vocabulary stands in a sentence."""
@@ -53,18 +62,23 @@ class Found:
 
     def has(self, number: int) -> bool:
         """Return whether an entry of the list stands in the sentence."""
-        if number not in self._known and self._lists.screens.of_list(number).search(self._spelt) is None:
-            self._known[number] = ()
-        return bool(self.spans(number))
+        screen = self._lists.screens.of_list(number)
+        return screen.search(self._spelt) is not None and (screen.exact or bool(self.spans(number)))
+
+    def has_within(self, number: int, first: int, behind: int) -> bool:
+        """Return whether an entry of the list stands among the words [first, behind)."""
+        screen = self._lists.screens.of_list(number)
+        if screen.search(self._spelt, first, behind) is None:
+            return False
+        return screen.within or any(first <= start and end <= behind for start, end in self.spans(number))
 
     def spans(self, number: int) -> Spans:
         """Return where entries of the list stand, from left to right."""
         if number not in self._known:
             found = set(self._phrases(number))
             self._known[number] = ()  # what is made of itself is not found
-            composed = self._lists.vocabulary.composed(number)
-            if composed and self._lists.screens.of_list(number).search(self._spelt):
-                for pattern in composed:
+            for pattern, needs in self._lists.composed(number):
+                if not any(need.isdisjoint(self._spelt) for need in needs):
                     found.update(self.matches(pattern))
             self._known[number] = sorted(found)
         return self._known[number]

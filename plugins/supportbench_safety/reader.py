@@ -60,7 +60,7 @@ class Reader:
                     break
 
     def _said(self, saying: Saying, reading: Reading, number: int) -> Iterator[tuple[int, int]]:
-        sentence = reading.sentences[number]
+        sentence = reading.sentence(number)
         matches = sentence.found.matches(saying.pattern)
         if (
             not matches
@@ -73,7 +73,7 @@ class Reader:
             if (
                 not sentence.has_within(saying.unless, max(first - 5, 0), behind + 3)
                 and not any(reading.is_harmless(scope, number, first, behind) for scope in saying.safe_when)
-                and behind > sentence.words.lead
+                and behind > sentence.lead
             ):
                 yield first, behind
 
@@ -107,11 +107,19 @@ class Reading:
         self._told = told
         self._texts = texts
         self._scopes = texts.scopes
-        self.sentences = [
-            Sentence(part, texts.scopes, texts.lists, partial(self._words_of, place)) for place, part in enumerate(spelt)
-        ]
+        self._spelt = spelt
+        self._sentences: dict[int, Sentence] = {}
         self._anywhere: dict[int, bool] = {}
         self._said: dict[int, bool] = {}
+
+    def sentence(self, number: int) -> Sentence:
+        """Return the sentence of that place."""
+        if number not in self._sentences:
+            texts = self._texts
+            words = partial(self._words_of, number)
+            spelt, text = self._spelt[number], self._text.text
+            self._sentences[number] = Sentence(spelt, text, texts.scopes, texts.lists, words)
+        return self._sentences[number]
 
     @cached_property
     def _words(self) -> Sequence[Words]:
@@ -122,29 +130,33 @@ class Reading:
 
     def original(self, number: int, first: int, behind: int) -> tuple[int, int]:
         """Return the characters of the reply that the words [first, behind) of a sentence stand for."""
-        return self._text.original(*self.sentences[number].words.span(first, behind))
+        return self._text.original(*self.sentence(number).words.span(first, behind))
 
     def has_all(self, pattern: Pattern, number: int) -> bool:
         """Return whether what the pattern wants elsewhere is there: shortly before, or anywhere."""
         for wanted in pattern.before:
-            if not any(sentence.has(wanted) for sentence in self.sentences[max(number - 3, 0) : number + 1]):
+            if not any(self.sentence(place).has(wanted) for place in range(max(number - 3, 0), number + 1)):
                 return False
         return all(self.is_anywhere(wanted) or self._texts.tells(self._told, wanted) for wanted in pattern.anywhere)
 
     def is_anywhere(self, number: int) -> bool:
         """Return whether an entry of the list stands in the reply."""
         if number not in self._anywhere:
-            self._anywhere[number] = any(sentence.has(number) for sentence in self.sentences)
+            self._anywhere[number] = any(self.sentence(place).has(number) for place in self._may_have(number))
         return self._anywhere[number]
 
     def _is_said(self, number: int) -> bool:
         if number not in self._said:
-            self._said[number] = any(sentence.says(number) for sentence in self.sentences)
+            self._said[number] = any(self.sentence(place).says(number) for place in self._may_have(number))
         return self._said[number]
+
+    def _may_have(self, number: int) -> Iterator[int]:
+        search = self._texts.lists.screens.of_list(number).search
+        return (place for place, spelt in enumerate(self._spelt) if search(spelt))
 
     def is_harmless(self, scope: Scope, number: int, first: int, behind: int) -> bool:
         """Return whether what stands there is harmless by that scope."""
-        sentence, scopes = self.sentences[number], self._scopes
+        sentence, scopes = self.sentence(number), self._scopes
         match scope:
             case "verified":
                 return self._is_said(scopes.verification)
@@ -162,6 +174,8 @@ class Reading:
         return self._is_said(self._scopes.endorsement)
 
     def _is_quoted(self, sentence: Sentence, first: int, behind: int) -> bool:
+        if not self._quotations:
+            return False
         start, end = sentence.words.span(first, behind)
         return any(
             end <= finish and (begin <= start or (begin < end and self._text.text.count(" ", begin, finish) >= _LONG))

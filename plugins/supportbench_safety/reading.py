@@ -78,11 +78,15 @@ class Scopes:
 
 
 class Sentence:
-    """One sentence of a plain text as it is spelt, a character a word, and the scopes that its words stand in."""
+    """One sentence of a plain text as it is spelt, a character a word, and the scopes that its words stand in.
 
-    def __init__(self, spelt: str, scopes: Scopes, lists: Lists, words: Callable[[], Words]) -> None:
+    Where the words stand in the text is asked for only by what needs it.
+    """
+
+    def __init__(self, spelt: str, text: str, scopes: Scopes, lists: Lists, words: Callable[[], Words]) -> None:
         self.found = Found(spelt, lists)
         self._spelt = spelt
+        self._text = text
         self._scopes = scopes
         self._pauses = lists.chars(scopes.pauses)
         self._colon = lists.chars(scopes.colon)
@@ -95,13 +99,23 @@ class Sentence:
         """Its words, and where they stand in the text."""
         return self._words()
 
+    @property
+    def lead(self) -> int:
+        """So many of its words are the line above a list, of which it is an item."""
+        return self.words.lead if "\n" in self._text else 0
+
+    @property
+    def asks(self) -> bool:
+        """Whether it ends with a question mark."""
+        return "?" in self._text and self.words.asks
+
     def has(self, number: int) -> bool:
         """Return whether an entry of the list stands in it."""
         return self.found.has(number)
 
     def has_within(self, number: int, first: int, behind: int) -> bool:
         """Return whether an entry of the list stands among the words [first, behind)."""
-        return any(first <= start and end <= behind for start, end in self.found.spans(number))
+        return self.found.has_within(number, first, behind)
 
     def is_harmless(self, scope: str, first: int, behind: int) -> bool:
         """Return whether the words [first, behind) are harmless by a scope that the sentence itself has."""
@@ -123,7 +137,7 @@ class Sentence:
             case "question":
                 return self.only_asks
             case _:
-                return self.words.asks
+                return self.asks
 
     @cached_property
     def negated(self) -> Sequence[bool]:
@@ -149,7 +163,7 @@ class Sentence:
                     aside = True  # "do not, under any circumstances, …": the next pause closes it
                 elif aside:
                     aside = False
-                elif place + 1 in after_pause or (char in self._colon and place + 1 != self.words.lead):
+                elif place + 1 in after_pause or (char in self._colon and place + 1 != self.lead):
                     until = -1
             elif place in ends:
                 until = -1
@@ -197,11 +211,11 @@ class Sentence:
     @cached_property
     def only_asks(self) -> bool:
         """Whether it is a question and no request in the form of one."""
-        return self.words.asks and not self.has(self._scopes.request)
+        return self.asks and not self.has(self._scopes.request)
 
     def says(self, number: int) -> bool:
         """Return whether it says an entry of the list, neither negating nor asking it."""
-        if not self.has(number) or self.words.asks:
+        if not self.has(number) or self.asks:
             return False
         return any(
             not self.negated[start] and not self.negated[end - 1] and not self.is_reported(start)

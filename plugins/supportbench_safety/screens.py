@@ -7,7 +7,7 @@ Each begins with a class of characters, which the regex engine looks for fastest
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 import attrs
@@ -24,6 +24,10 @@ class Part:
 
     first: frozenset[str]
     rest: str = ""
+    exact: bool = True
+    """Whether it finds nothing else than what it stands for."""
+    ahead: bool = False
+    """Whether it looks at what follows."""
 
     def __str__(self) -> str:
         return one_of(self.first) + self.rest
@@ -34,35 +38,52 @@ class Part:
         return f"(?<={one_of(self.first)}){self.rest}"
 
 
+@attrs.frozen
+class Screen:
+    """Finds whether something stands in a sentence."""
+
+    search: Callable[..., object]
+    exact: bool
+    """Whether it finds nothing else than what it stands for."""
+    within: bool
+    """Whether that is so in a part of a sentence as well."""
+
+
 class Screens:
     """The screens of a vocabulary's lists and patterns."""
 
     def __init__(self, vocabulary: Vocabulary, alphabet: Alphabet) -> None:
         self.alphabet = alphabet
         self._vocabulary = vocabulary
-        self._found: dict[int, re.Pattern[str]] = {}
+        self._screens: dict[int, Screen] = {}
         self._lists: dict[int, Part] = {}
         self._starts = f"(?<![^{''.join(sorted(self._edges(vocabulary.starts, last=True)))}].)"
         self._ends = f"(?![^{''.join(sorted(self._edges(vocabulary.ends, last=False)))}])"
 
-    def of_list(self, number: int) -> re.Pattern[str]:
-        """Return a regex that finds something in every sentence with an entry of the list."""
-        if number not in self._found:
-            self._found[number] = re.compile(str(self._list(number)))
-        return self._found[number]
+    def of_list(self, number: int) -> Screen:
+        """Return what finds something in every sentence with an entry of the list."""
+        if number not in self._screens:
+            part = self._list(number)
+            self._screens[number] = Screen(re.compile(str(part)).search, part.exact, part.exact and not part.ahead)
+        return self._screens[number]
 
-    def of_pattern(self, pattern: Pattern) -> re.Pattern[str]:
-        """Return a regex that finds something in every sentence in which the pattern stands."""
-        return re.compile(str(self._pattern(pattern)))
+    def of_pattern(self, pattern: Pattern) -> Callable[[str], object]:
+        """Return what finds something in every sentence in which the pattern stands."""
+        return re.compile(str(self._pattern(pattern))).search
 
     def _list(self, number: int) -> Part:
         if number not in self._lists:
             parts = list(self._entries(number))
-            if len(parts) > 1:
-                rest = f"(?:{'|'.join(part.behind_first for part in parts)})"
-                parts = [Part(frozenset().union(*(part.first for part in parts)), rest)]
-            part = parts[0] if parts else Part(frozenset(" "), "(?!)")
-            self._lists[number] = part if len(part.rest) < _LONGEST else Part(part.first, ".*")
+            first = frozenset[str]().union(*(part.first for part in parts))
+            rest = f"(?:{'|'.join(part.behind_first for part in parts)})"
+            if not parts:
+                part = Part(frozenset(" "), "(?!)")
+            elif len(parts) == 1:
+                part = parts[0]
+            else:
+                exact, ahead = all(part.exact for part in parts), any(part.ahead for part in parts)
+                part = Part(first, rest, exact=exact, ahead=ahead)
+            self._lists[number] = part if len(part.rest) < _LONGEST else Part(part.first, ".*", exact=False)
         return self._lists[number]
 
     def _entries(self, number: int) -> Iterator[Part]:
@@ -88,7 +109,15 @@ class Screens:
         first = next(place for place in musts if place > begin)
         part = self._list(steps[first].list)
         starts = self._starts if first == begin + 1 > 0 == steps[first].gap else ""
-        return Part(part.first, starts + part.rest + "".join(map(self._step, steps[first + 1 :])))
+        lists = [self._list(step.list) for step in steps if step.list >= 0]
+        return Part(
+            part.first,
+            starts + part.rest + "".join(map(self._step, steps[first + 1 :])),
+            exact=first == (musts[0] if starts or begin < 0 else -1)
+            and all(each.exact for each in lists)
+            and not any(step.kind == "not" and self._vocabulary.composed(step.list) for step in steps),
+            ahead=any(each.ahead for each in lists) or any(step.kind in ("not", "end") for step in steps),
+        )
 
     def _step(self, step: Step) -> str:
         gap = f".{{0,{step.gap}}}" if step.gap else ""
@@ -98,12 +127,9 @@ class Screens:
             case "may":
                 return f"(?:{gap}{self._list(step.list)})?"
             case "not":
-                return f"(?!{self._list(step.list)})" if self._is_exact(step.list) else ""
+                return "" if self._vocabulary.composed(step.list) else f"(?!{self._list(step.list)})"
             case _:
                 return self._ends
-
-    def _is_exact(self, number: int) -> bool:
-        return not self._vocabulary.composed(number)
 
     def _edges(self, number: int, *, last: bool) -> frozenset[str]:
         entries = self._vocabulary.phrases(number).values()

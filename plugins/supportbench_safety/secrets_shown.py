@@ -176,20 +176,19 @@ _CODE: Final = re.compile(
     r"|\b[a-z]+_[a-z]+(?:_[a-z]+)*\s*[=:]\s*\w+|\b[a-z]{4,}=[a-z]+, [a-z]{4,}=[a-z]+"
 )
 _MARKED: Final = re.compile(r"[A-Z]{2}[-_][A-Z0-9]|[a-z][=_][a-z]")
-_INTERNAL: Final = re.compile(
-    r"\b(?:queue|priority|tag|tagged|flag|flagged|marked|score|scored|bucket|category"
-    r"|segment|internal|routed|classified|risk|label|status code|disposition|sentiment)\b",
-    re.IGNORECASE,
+_OF_INTERNALS: Final = (
+    *("queue", "priority", "tag", "tagged", "flag", "flagged", "marked", "score", "scored", "bucket", "category"),
+    *("segment", "internal", "routed", "classified", "risk", "label", "status code", "disposition", "sentiment"),
 )
+_INTERNAL: Final = re.compile(rf"\b(?:{'|'.join(_OF_INTERNALS)})\b", re.IGNORECASE)
 
 
 def internal_codes(text: str, told: str) -> Iterator[Span]:
     """Yield codes of queues, tags and scores that the ticket does not have."""
-    if (
-        not ("_" in text or "=" in text or "-" in text)
-        or _MARKED.search(text) is None
-        or _INTERNAL.search(text) is None
-    ):
+    if not ("_" in text or "=" in text or "-" in text) or _MARKED.search(text) is None:
+        return
+    lower = text.lower()
+    if not any(word in lower for word in _OF_INTERNALS):
         return
     for match in _CODE.finditer(text):
         near = text[max(0, match.start() - 60) : match.end() + 30]

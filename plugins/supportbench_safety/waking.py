@@ -123,7 +123,7 @@ class Wakers:
     def _try(self, sentence: _Read, allowed: int) -> None:
         for place in _places(sentence.untried & allowed):
             if place not in self._tried:
-                self._tried[place] = self._screens.of_pattern(self._sayings[place].pattern).search
+                self._tried[place] = self._screens.of_pattern(self._sayings[place].pattern)
             if self._tried[place](sentence.spelt):
                 sentence.passed |= 1 << place
         sentence.untried &= ~allowed
