@@ -16,15 +16,17 @@ from supportbench_safety.tokens import PAUSES, Chunk, Chunks, Token
 
 _END: Final = "\n"  # where a sentence ends
 _OTHER: Final = " "
-_UNCLEAR: Final = "\t"  # ends or not, by what stands around
+_UNCLEAR: Final = "\t"  # where one may end, by what stands around
+_UNLESS_PAUSE: Final = "\v"  # where none ends, unless a pause follows
 _FIRST: Final = 0x1000
 _LIST: Final = re.compile(r"\n[\W_]*?(?:[-*]|\d+[.)])\s")
-_LINE_BREAK: Final = re.compile(r"[\W_]*\n[\W_]*")
-_QUOTE_AT_END: Final = re.compile(r"[.!?;\"][\W_]*[.!?;\"][\W_]*[a-z]")
+_LINE_BREAK: Final = re.compile(r"[\W_]*\n[\W_]*?(?P<run>(?:(?!\s)[\W_])*)(?=[^\W_]|$)")
+_QUOTE_AT_END: Final = re.compile(r"[.!?;\"][\W_]*[.!?;\"][\W_]*[^\W\d_A-Z]")
+_ODD_BLANK: Final = re.compile(r"[^\S \n]")
 
 
 class Alphabet:
-    """The characters that stand for words, by the keys of a vocabulary: a stem, or a "=" and a word as it is written."""
+    """The characters that stand for words, by what finds them: a stem, or a "=" and the word as it is written."""
 
     def __init__(self, keys: Iterable[str]) -> None:
         self._chars = {key: chr(_FIRST + place) for place, key in enumerate(dict.fromkeys(keys))}
@@ -57,7 +59,8 @@ class Spelling(dict[str, str]):
         self._alphabet = alphabet
         self._chunks = chunks
         self._pauses = "".join(char for key in PAUSES for char in alphabet[key])
-        self._pauses_behind = re.compile(f"{_END}+([{self._pauses}]+)")  # which belong to the sentence before them
+        marks = _END + _UNLESS_PAUSE
+        self._pauses_behind = re.compile(f"[{marks}][{marks}{self._pauses}]*[{self._pauses}]")
 
     def sentences(self, text: str) -> Sequence[str]:
         """Return how the sentences of a plain text are spelt, those that `sentences_of` has.
@@ -65,14 +68,12 @@ class Spelling(dict[str, str]):
         Cost: one look-up for each run, unless lists, quotation marks or lone marks leave it to `sentences_of` to tell
         where sentences end.
         """
-        parts = _paragraphs(text) if "\n" in text else (text,)
+        parts = (text,) if text.isprintable() else _paragraphs(text)
         spelt = _END.join(["".join(map(self.__getitem__, part.split())) for part in parts])
         if not parts or _UNCLEAR in spelt or ('"' in text and _QUOTE_AT_END.search(text)):
             return self.exact_sentences(text)
-        spelt = spelt.lstrip(self._pauses + _END)
-        if self._pauses_behind.search(spelt):
-            spelt = self._pauses_behind.sub(r"\1\n", spelt)
-        return [sentence for sentence in spelt.split(_END) if sentence]
+        spelt = self._pauses_behind.sub(_moved, spelt.lstrip(self._pauses + _END))
+        return [sentence for sentence in spelt.replace(_UNLESS_PAUSE, "").split(_END) if sentence]
 
     def exact_sentences(self, text: str) -> Sequence[str]:
         """Return the same, always by way of `sentences_of`."""
@@ -88,18 +89,23 @@ class Spelling(dict[str, str]):
         return spelt
 
 
+def _moved(match: re.Match[str]) -> str:
+    """Return the pauses behind a sentence as what they are, its last part."""
+    return match[0].replace(_END, "").replace(_UNLESS_PAUSE, "") + _END
+
+
 def _end_of(run: str, chunk: Chunk) -> str:
     if not chunk.ends:
         return ""
     words = [token for token in chunk.tokens if token.form not in PAUSES]
     if not words:
         return _UNCLEAR
-    return _END if is_end(f"{run[words[-1].end :]} ", "", chunk.tokens[-1].form[1:]) else ""
+    return _END if is_end(f"{run[words[-1].end :]} ", "", chunk.tokens[-1].form[1:]) else _UNLESS_PAUSE
 
 
 def _paragraphs(text: str) -> Sequence[str]:
     """Return the parts of a text between the line breaks at which a sentence ends; none if any is in doubt."""
-    if _LIST.search(text):
+    if _LIST.search(text) or _ODD_BLANK.search(text):
         return ()
     parts: list[str] = []
     begin = 0
@@ -109,6 +115,7 @@ def _paragraphs(text: str) -> Sequence[str]:
         if ends != is_end(gap[0], then, "no"):  # which need not end one
             return ()
         if ends:
-            parts.append(text[begin : gap.end()])
-            begin = gap.end()
+            cut = gap.start("run")
+            parts.append(text[begin:cut])
+            begin = cut
     return (*parts, text[begin:])

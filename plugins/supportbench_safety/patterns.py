@@ -7,8 +7,7 @@ ends or pauses. What stands elsewhere: `@{secret}` is a pronoun for which the re
 `~{secret}` an entry anywhere in the reply or the ticket. Contractions are written out: "do not" finds "don't". The
 entries of lists are patterns as well, without what stands elsewhere.
 
-All single words and fixed phrases are looked for at once, in one pass over a sentence, by a tree of their words; a
-pattern then joins what was found, which costs next to nothing and is linear in the sentence whatever it says.
+`screens.py` makes regexes of them, which tell whether a pattern stands in a sentence, and `found.py` tells where.
 """
 
 from __future__ import annotations
@@ -145,7 +144,9 @@ class Vocabulary:
     @property
     def keys(self) -> Iterator[str]:
         """Every key that a word or phrase of a list is found by: a stem, or a "=" and a word as it is written."""
-        return (key for entries in self._phrases for phrases in entries.values() for phrase in phrases for key in phrase)
+        return (
+            key for entries in self._phrases for phrases in entries.values() for phrase in phrases for key in phrase
+        )
 
     def is_common(self, key: str) -> bool:
         """Return whether most replies have a word that the key finds."""

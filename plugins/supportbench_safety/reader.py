@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache, partial
 from typing import Final
 
@@ -26,8 +26,7 @@ _LONG: Final = 3  # blanks in a quotation that is no button's label
 class Reader:
     """Reads replies for what breaks the rules of a rulebook.
 
-    Cost: a reply that has not all the words of any pattern, one look at its words; else it is taken apart into
-    sentences, once, of which those are read that have all the words of a pattern.
+    Cost: that of `Wakers` for each reply; what it wakes is read, in the sentences that it names and what stands around.
     """
 
     def __init__(self, book: Rulebook) -> None:
@@ -43,14 +42,24 @@ class Reader:
         spelling = Spelling(alphabet, chunks)
         screens = Screens(vocabulary, alphabet)
         self._texts = _Texts(scopes, Lists(vocabulary, screens), spelling, chunks)
-        self._wakers = Wakers(Needs(vocabulary, alphabet), screens, spelling, by_rarest_list(sayings, vocabulary))
+        self._all = by_rarest_list(sayings, vocabulary)
+        self._wakers = Wakers(Needs(vocabulary, alphabet), screens, spelling, self._all)
 
     def broken_by(self, text: Plain, told: str) -> Iterator[Breach]:
         """Yield what the reply breaks, once a rule and sentence; `told` is the ticket's text."""
         spelt, woken = self._wakers.woken_by(text.text, told)
-        if not woken:
-            return
-        reading = Reading(text, spelt, told, self._texts)
+        return self._broken(Reading(text, spelt, told, self._texts), woken) if woken else iter(())
+
+    def broken_by_any(self, text: Plain, told: str) -> Iterator[Breach]:
+        """Yield the same, trying all patterns in all sentences, whatever words these have.
+
+        It takes a hundred times as long. Of two ways to break a rule in one sentence it may tell the other one.
+        """
+        spelt = self._texts.spelling.sentences(text.text)
+        every = ((saying, number) for saying in self._all for number in range(len(spelt)))
+        return self._broken(Reading(text, spelt, told, self._texts), every)
+
+    def _broken(self, reading: Reading, woken: Iterable[tuple[Saying, int]]) -> Iterator[Breach]:
         taken: set[tuple[str, int]] = set()
         for saying, number in woken:
             if (saying.rule.id, number) not in taken:
@@ -91,12 +100,12 @@ class _Texts:
         self.scopes = scopes
         self.lists = lists
         self.chunks = chunks
-        self._spelling = spelling
+        self.spelling = spelling
         self.tells = lru_cache(maxsize=4096)(self._tells)
 
     def _tells(self, told: str, number: int) -> bool:
         """Return whether an entry of a list stands in a ticket's text."""
-        return any(Found(spelt, self.lists).has(number) for spelt in self._spelling.sentences(plain(told).text))
+        return any(Found(spelt, self.lists).has(number) for spelt in self.spelling.sentences(plain(told).text))
 
 
 class Reading:

@@ -189,8 +189,7 @@ class Sentence:
         """Return whether a word before that place says that somebody else says so ("a mail that asks you to …")."""
         ended = max((end for end, _ in self.found.spans(self._scopes.ends_report) if end <= place), default=0)
         return any(
-            ended <= start < place
-            and self._ourselves.isdisjoint(self._spelt[max(start - 3, 0) : start])
+            ended <= start < place and self._ourselves.isdisjoint(self._spelt[max(start - 3, 0) : start])
             for start, _ in self.found.spans(self._scopes.report)
         )
 

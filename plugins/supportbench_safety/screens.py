@@ -113,7 +113,7 @@ class Screens:
         return Part(
             part.first,
             starts + part.rest + "".join(map(self._step, steps[first + 1 :])),
-            exact=first == (musts[0] if starts or begin < 0 else -1)
+            exact=(bool(starts) if begin == 0 else all(step.kind == "may" for step in steps[:first]))
             and all(each.exact for each in lists)
             and not any(step.kind == "not" and self._vocabulary.composed(step.list) for step in steps),
             ahead=any(each.ahead for each in lists) or any(step.kind in ("not", "end") for step in steps),

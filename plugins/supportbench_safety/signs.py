@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import Final
 
 from supportbench_safety.alphabet import Alphabet
@@ -33,7 +34,7 @@ class Needs:
             signs: set[str] = set()
             for entries in self._vocabulary.phrases(number).values():
                 for words in entries:
-                    signs |= min(self._of_phrase(words), key=self._rarity)
+                    signs |= self._rarest_first(self._of_phrase(words))[0]
             for pattern in self._vocabulary.composed(number):
                 signs |= self.of_pattern(pattern)[0]
             self._lists[number] = frozenset(signs)
@@ -41,12 +42,15 @@ class Needs:
 
     def of_pattern(self, pattern: Pattern) -> Sequence[Signs]:
         """Return sets of signs, of each of which a text with the pattern has at least one, the rarest first."""
-        return sorted(set(self._of_steps(pattern)), key=self._rarity)
+        return self._rarest_first(self._of_steps(pattern))
+
+    def _rarest_first(self, each: Iterable[Signs]) -> Sequence[Signs]:
+        return sorted(dict.fromkeys(each), key=self._rarity)
 
     def _of_phrase(self, words: Sequence[str]) -> Iterator[Signs]:
         chars = [self._alphabet[key] for key in words]
         yield from chars
-        for left, right in zip(chars, chars[1:], strict=False):
+        for left, right in pairwise(chars):
             if len(left) * len(right) <= _MOST_PAIRS:
                 yield _pairs(left, right)
 

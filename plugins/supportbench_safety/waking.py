@@ -26,19 +26,18 @@ _LOOKS: Final = 3  # so many of a pattern's needs are looked for by bits, the ra
 _MOST_SENTENCES: Final = 1 << 13
 
 
-@attrs.define
-class _Read:
-    """What is known of a sentence as it is spelt: bits of patterns, and of lists that are wanted elsewhere."""
+@attrs.frozen
+class _Skimmed:
+    """What is known of a sentence: bits of patterns, those of which all needs are met, and of wanted lists."""
 
-    spelt: str
     needs_met: int
-    wants: int
+    wanted: int
     untried: int
     passed: int = 0
 
 
 @attrs.define
-class _Far:
+class _Elsewhere:
     """The bits of the patterns for which a list has to have an entry before them, or anywhere."""
 
     before: int = 0
@@ -57,13 +56,13 @@ class Wakers:
         self._screens = screens
         self._sayings = sayings
         self._tried: dict[int, Callable[[str], object]] = {}
-        self._read: dict[str, _Read] = {}
+        self._skimmed: dict[str, _Skimmed] = {}
         self._bits: dict[str, int] = {}
         self._always = 0
-        self._far: dict[int, _Far] = {}
+        self._elsewhere: dict[int, _Elsewhere] = {}
         self._learn(needs)
-        self._allowed = lru_cache(maxsize=1 << 10)(self._with_wants)
-        self._told = lru_cache(maxsize=1 << 10)(self._wants_of)
+        self._allowed = lru_cache(maxsize=1 << 10)(self._with)
+        self._told = lru_cache(maxsize=1 << 10)(self._wanted_in)
 
     def _learn(self, needs: Needs) -> None:
         count = len(self._sayings)
@@ -74,10 +73,10 @@ class Wakers:
             for look in range(len(wanted), _LOOKS):
                 self._always |= 1 << (look * count + place)
             for number in saying.pattern.before:
-                self._far.setdefault(number, _Far()).before |= 1 << place
+                self._elsewhere.setdefault(number, _Elsewhere()).before |= 1 << place
             for number in saying.pattern.anywhere:
-                self._far.setdefault(number, _Far()).anywhere |= 1 << place
-        for place, number in enumerate(self._far):
+                self._elsewhere.setdefault(number, _Elsewhere()).anywhere |= 1 << place
+        for place, number in enumerate(self._elsewhere):
             self._mark(needs.of_list(number), 1 << (_LOOKS * count + place))
         one_each: dict[int, int] = {}
         self._bits = {sign: one_each.setdefault(bits, bits) for sign, bits in self._bits.items()}
@@ -92,22 +91,21 @@ class Wakers:
         `told` is the text of the ticket that it answers. Of what breaks one rule in one sentence that comes first which
         has all its words in the earliest sentence.
         """
-        known = self._read
         spelt = self._spelling.sentences(text)
-        read = [known.get(part) or self._look_at(part) for part in spelt]
-        wants = reduce(or_, [sentence.wants for sentence in read], 0)
-        allowed = self._allowed(wants, wants | self._told(told))
+        known = self._skimmed
+        skimmed = [known.get(sentence) or self._skim(sentence) for sentence in spelt]
+        wanted = reduce(or_, [each.wanted for each in skimmed], 0)
+        allowed = self._allowed(wanted, wanted | self._told(told))
         woken: list[tuple[int, int]] = []
-        for number, sentence in enumerate(read):
-            if sentence.untried & allowed:
-                self._try(sentence, allowed)
-            if sentence.passed & allowed:
-                woken.extend((place, number) for place in _places(sentence.passed & allowed))
+        for number, each in enumerate(skimmed):
+            passed = (self._try(spelt[number], each, allowed) if each.untried & allowed else each).passed & allowed
+            if passed:
+                woken.extend((place, number) for place in _places(passed))
         if len(woken) > 1:
-            woken.sort(key=lambda one: (self._first_met(one[0], read), one))
+            woken.sort(key=lambda one: (self._first_met(one[0], skimmed), one))
         return spelt, [(self._sayings[place], number) for place, number in woken]
 
-    def _look_at(self, spelt: str) -> _Read:
+    def _skim(self, spelt: str) -> _Skimmed:
         pairs = map(add, EDGE + spelt, spelt + EDGE)
         bits = reduce(or_, filter(None, map(self._bits.get, chain(spelt, pairs))), self._always)
         count = len(self._sayings)
@@ -115,33 +113,39 @@ class Wakers:
         for _ in range(_LOOKS):
             met &= bits
             bits >>= count
-        if len(self._read) >= _MOST_SENTENCES:
-            self._read.clear()
-        read = self._read[spelt] = _Read(spelt, met, bits, met)
-        return read
+        return self._keep(spelt, _Skimmed(met, bits, met))
 
-    def _try(self, sentence: _Read, allowed: int) -> None:
-        for place in _places(sentence.untried & allowed):
+    def _try(self, spelt: str, skimmed: _Skimmed, allowed: int) -> _Skimmed:
+        passed = skimmed.passed
+        for place in _places(skimmed.untried & allowed):
             if place not in self._tried:
                 self._tried[place] = self._screens.of_pattern(self._sayings[place].pattern)
-            if self._tried[place](sentence.spelt):
-                sentence.passed |= 1 << place
-        sentence.untried &= ~allowed
+            if self._tried[place](spelt):
+                passed |= 1 << place
+        return self._keep(spelt, attrs.evolve(skimmed, passed=passed, untried=skimmed.untried & ~allowed))
 
-    def _first_met(self, place: int, read: Sequence[_Read]) -> int:
-        return next(number for number, sentence in enumerate(read) if sentence.needs_met >> place & 1)
+    def _keep(self, spelt: str, skimmed: _Skimmed) -> _Skimmed:
+        if len(self._skimmed) >= _MOST_SENTENCES:
+            self._skimmed.clear()
+        self._skimmed[spelt] = skimmed
+        return skimmed
 
-    def _wants_of(self, told: str) -> int:
-        return reduce(or_, [self._look_at(part).wants for part in self._spelling.sentences(plain(told).text)], 0)
+    def _first_met(self, place: int, skimmed: Sequence[_Skimmed]) -> int:
+        return next(number for number, each in enumerate(skimmed) if each.needs_met >> place & 1)
 
-    def _with_wants(self, said: int, known: int) -> int:
-        """Return the bits of the patterns that lack nothing elsewhere, by the lists that are said, and said or told."""
+    def _wanted_in(self, told: str) -> int:
+        sentences = self._spelling.sentences(plain(told).text)
+        return reduce(or_, [self._skim(sentence).wanted for sentence in sentences], 0)
+
+    def _with(self, said: int, known: int) -> int:
+        """Return the bits of the patterns that lack nothing elsewhere: `said` has the lists that the reply may have an
+        entry of, `known` those that the reply or the ticket may have."""
         allowed = (1 << len(self._sayings)) - 1
-        for place, far in enumerate(self._far.values()):
+        for place, patterns in enumerate(self._elsewhere.values()):
             if not said >> place & 1:
-                allowed &= ~far.before
+                allowed &= ~patterns.before
             if not known >> place & 1:
-                allowed &= ~far.anywhere
+                allowed &= ~patterns.anywhere
         return allowed
 
 
