@@ -19,9 +19,10 @@ _OTHER: Final = " "
 _UNCLEAR: Final = "\t"  # where one may end, by what stands around
 _UNLESS_PAUSE: Final = "\v"  # where none ends, unless a pause follows
 _FIRST: Final = 0x1000
-_LIST: Final = re.compile(r"\n[\W_]*?(?:[-*]|\d+[.)])\s")
-_LINE_BREAK: Final = re.compile(r"[\W_]*\n[\W_]*?(?P<run>(?:(?!\s)[\W_])*)(?=[^\W_]|$)")
-_QUOTE_AT_END: Final = re.compile(r"[.!?;\"][\W_]*[.!?;\"][\W_]*[^\W\d_A-Z]")
+_WORD_BEGINS: Final = re.compile(r"[^\W_]")
+_NUMBER_OF_ITEM: Final = re.compile(r"\d+[.)]\s")
+_MARKS_OF_ITEMS: Final = frozenset("-*")
+_END_MARKS: Final = frozenset(".!?;")
 _ODD_BLANK: Final = re.compile(r"[^\S \n]")
 
 
@@ -70,7 +71,7 @@ class Spelling(dict[str, str]):
         """
         parts = (text,) if text.isprintable() else _paragraphs(text)
         spelt = _END.join(["".join(map(self.__getitem__, part.split())) for part in parts])
-        if not parts or _UNCLEAR in spelt or ('"' in text and _QUOTE_AT_END.search(text)):
+        if not parts or _UNCLEAR in spelt or ('"' in text and _may_end_in_quotes(text)):
             return self.exact_sentences(text)
         spelt = self._pauses_behind.sub(_moved, spelt.lstrip(self._pauses + _END))
         return [sentence for sentence in spelt.replace(_UNLESS_PAUSE, "").split(_END) if sentence]
@@ -103,19 +104,39 @@ def _end_of(run: str, chunk: Chunk) -> str:
     return _END if is_end(f"{run[words[-1].end :]} ", "", chunk.tokens[-1].form[1:]) else _UNLESS_PAUSE
 
 
+def _may_end_in_quotes(text: str) -> bool:
+    """Return whether a quotation mark decides anywhere whether a sentence ends."""
+    return any(
+        not _END_MARKS.isdisjoint(text[begin:end]) and not text[end : end + 1].isupper()
+        for begin, end in _gaps_with('"', text)
+    )
+
+
 def _paragraphs(text: str) -> Sequence[str]:
     """Return the parts of a text between the line breaks at which a sentence ends; none if any is in doubt."""
-    if _LIST.search(text) or _ODD_BLANK.search(text):
+    if _ODD_BLANK.search(text):
         return ()
     parts: list[str] = []
-    begin = 0
-    for gap in _LINE_BREAK.finditer(text):
-        then = text[gap.end() : gap.end() + 1]
-        ends = is_end(gap[0], then, "")
-        if ends != is_end(gap[0], then, "no"):  # which need not end one
-            return ()
+    cut = 0
+    for begin, end in _gaps_with("\n", text):
+        gap, then = text[begin:end], text[end : end + 1]
+        ends = is_end(gap, then, "")
+        if not _MARKS_OF_ITEMS.isdisjoint(gap) or _NUMBER_OF_ITEM.match(text, end) or ends != is_end(gap, then, "no"):
+            return ()  # lists and abbreviations are left to who knows the words
         if ends:
-            cut = gap.start("run")
-            parts.append(text[begin:cut])
-            begin = cut
-    return (*parts, text[begin:])
+            prefix = 0 if gap[-1].isspace() else len(gap.split()[-1])  # of the next run
+            parts.append(text[cut : end - prefix])
+            cut = end - prefix
+    return (*parts, text[cut:])
+
+
+def _gaps_with(mark: str, text: str) -> Iterator[tuple[int, int]]:
+    """Yield where the gaps between words are that have the mark, in time linear in the text."""
+    behind = 0
+    while (place := text.find(mark, behind)) >= 0:
+        begin = place
+        while begin > behind and not text[begin - 1].isalnum():
+            begin -= 1
+        word = _WORD_BEGINS.search(text, place)
+        behind = word.start() if word else len(text)
+        yield begin, behind

@@ -74,7 +74,9 @@ _SIGN: Final = re.compile(r"(?:\w-\w+-\w+-\w)|\w[!#$%&*@_]\w|,[^,]{1,14},[^,]{1,
 _UNUSUAL: Final = re.compile(r"[\d!#$%^&*@_-]")
 _SHORTEST_KEY: Final = 12
 _KEY_MARKS: Final = ("-----BEGIN", "eyJ", "AKIA", "AIza")
-_COULD_BE: Final = re.compile(r"\d\D*\d\D*\d|\d.*[^\W\d_]|[^\W\d_].*\d|[!#$%^&@_].|-.*-")
+_COULD_BE: Final = re.compile(  # these two are matched, not searched: a run may be long
+    r"(?=.*\d)(?=.*[^\W\d_])|\D*\d\D*\d\D*\d|.*[!#$%^&@_].|[^-]*-[^-]*-"
+)
 _MIXED: Final = re.compile(r"(?=.*\d)(?=.*[A-Za-z]).*[_!#$%&*@]")
 _OF_WORDS: Final = ("recovery", "seed", "secret", "mnemonic", "backup")
 _CALLED_IN_QUOTES: Final = ("pass",)
@@ -113,14 +115,14 @@ def shown_secrets(text: str) -> Iterator[Span]:
     lower = text.lower()
     if any(name in lower for name in _OF_WORDS):
         yield from (match.span("secret") for match in _WORDS.finditer(text))
-    if any(_MIXED.search(runs[place]) for place in unusual):
+    if any(_MIXED.match(runs[place]) for place in unusual):
         yield from _given(text)
 
 
 def _may_be_told(runs: Sequence[str], place: int) -> bool:
     """Return whether a run could be the secret of `_TOLD` or `_ALSO_TOLD`, and what it is called stands before it."""
     before = " ".join(runs[max(place - _NEAR, 0) : place + 1]).lower()
-    called = _CALLED if _COULD_BE.search(runs[place]) else _CALLED_IN_QUOTES
+    called = _CALLED if _COULD_BE.match(runs[place]) else _CALLED_IN_QUOTES
     return any(name in before for name in called)
 
 

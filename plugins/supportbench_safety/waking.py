@@ -24,6 +24,7 @@ from supportbench_safety.signs import EDGE, Needs, Signs
 
 _LOOKS: Final = 3  # so many of a pattern's needs are looked for by bits, the rarest first
 _MOST_SENTENCES: Final = 1 << 13
+_LONGEST_KEPT: Final = 200
 
 
 @attrs.frozen
@@ -125,9 +126,10 @@ class Wakers:
         return self._keep(spelt, attrs.evolve(skimmed, passed=passed, untried=skimmed.untried & ~allowed))
 
     def _keep(self, spelt: str, skimmed: _Skimmed) -> _Skimmed:
-        if len(self._skimmed) >= _MOST_SENTENCES:
-            self._skimmed.clear()
-        self._skimmed[spelt] = skimmed
+        if len(spelt) <= _LONGEST_KEPT:
+            if len(self._skimmed) >= _MOST_SENTENCES:
+                self._skimmed.clear()
+            self._skimmed[spelt] = skimmed
         return skimmed
 
     def _first_met(self, place: int, skimmed: Sequence[_Skimmed]) -> int:
