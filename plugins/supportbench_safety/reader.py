@@ -13,7 +13,7 @@ from supportbench_safety.found import Found, Lists
 from supportbench_safety.patterns import Pattern, Vocabulary
 from supportbench_safety.plain import Plain, plain
 from supportbench_safety.reading import Scopes, Sentence, quotations_of
-from supportbench_safety.rules import Breach, Rule, Rulebook, Saying, Scope
+from supportbench_safety.rules import OF_SENTENCES, Breach, Rule, Rulebook, Saying, Scope
 from supportbench_safety.screens import Screens
 from supportbench_safety.sentences import Words, sentences_of
 from supportbench_safety.signs import Needs
@@ -43,7 +43,8 @@ class Reader:
         screens = Screens(vocabulary, alphabet)
         self._texts = _Texts(scopes, Lists(vocabulary, screens), spelling, chunks)
         self._all = by_rarest_list(sayings, vocabulary)
-        self._wakers = Wakers(Needs(vocabulary, alphabet), screens, spelling, self._all)
+        self._alone = lru_cache(maxsize=16)(self._texts.alone)  # several patterns are tried in one sentence
+        self._wakers = Wakers(Needs(vocabulary, alphabet), screens, spelling, self._all, self._may_be_said)
 
     def broken_by(self, text: Plain, told: str) -> Iterator[Breach]:
         """Yield what the reply breaks, once a rule and sentence; `told` is the ticket's text."""
@@ -68,23 +69,34 @@ class Reader:
                     yield Breach(saying.rule, *reading.original(number, first, behind))
                     break
 
+    def _may_be_said(self, saying: Saying, spelt: str) -> bool:
+        """Return whether a sentence does not make harmless itself what it says, whatever stands around it."""
+        sentence = self._alone(spelt)
+        matches = () if sentence.has(saying.unless_near) else sentence.found.matches(saying.pattern)
+        return any(
+            not self._is_excepted(saying, sentence, first, behind)
+            and not any(sentence.is_harmless(scope, first, behind) for scope in saying.safe_when & OF_SENTENCES)
+            for first, behind in matches
+        )
+
     def _said(self, saying: Saying, reading: Reading, number: int) -> Iterator[tuple[int, int]]:
         sentence = reading.sentence(number)
-        matches = sentence.found.matches(saying.pattern)
         if (
-            not matches
-            or sentence.has(saying.unless_near)
+            sentence.has(saying.unless_near)
             or reading.is_anywhere(saying.unless_anywhere)
             or not reading.has_all(saying.pattern, number)
         ):
             return
-        for first, behind in matches:
+        for first, behind in sentence.found.matches(saying.pattern):
             if (
-                not sentence.has_within(saying.unless, max(first - 5, 0), behind + 3)
+                not self._is_excepted(saying, sentence, first, behind)
                 and not any(reading.is_harmless(scope, number, first, behind) for scope in saying.safe_when)
                 and behind > sentence.lead
             ):
                 yield first, behind
+
+    def _is_excepted(self, saying: Saying, sentence: Sentence, first: int, behind: int) -> bool:
+        return sentence.has_within(saying.unless, max(first - 5, 0), behind + 3)
 
     def _sayings(self, rule: Rule) -> Iterator[Saying]:
         unless, near, anywhere = map(self._vocabulary.list_of, (rule.unless, rule.unless_near, rule.unless_anywhere))
@@ -102,6 +114,10 @@ class _Texts:
         self.chunks = chunks
         self.spelling = spelling
         self.tells = lru_cache(maxsize=4096)(self._tells)
+
+    def alone(self, spelt: str) -> Sentence:
+        """Return a sentence that has no line above it, and asks nothing."""
+        return Sentence(spelt, "", self.scopes, self.lists, lambda: Words((), ()))
 
     def _tells(self, told: str, number: int) -> bool:
         """Return whether an entry of a list stands in a ticket's text."""
