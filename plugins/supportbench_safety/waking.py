@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache, reduce
 from itertools import chain
 from operator import add, or_
-from typing import Final
+from typing import Final, NamedTuple
 
 import attrs
 
@@ -27,8 +27,7 @@ _MOST_SENTENCES: Final = 1 << 13
 _LONGEST_KEPT: Final = 200
 
 
-@attrs.frozen
-class _Skimmed:
+class _Skimmed(NamedTuple):
     """What is known of a sentence: bits of patterns, those of which all needs are met, and of wanted lists."""
 
     needs_met: int
@@ -69,6 +68,7 @@ class Wakers:
         self._tried: dict[int, Callable[[str], object]] = {}
         self._skimmed: dict[str, _Skimmed] = {}
         self._bits: dict[str, int] = {}
+        self._every = (1 << len(sayings)) - 1
         self._always = 0
         self._elsewhere: dict[int, _Elsewhere] = {}
         self._learn(needs)
@@ -120,20 +120,22 @@ class Wakers:
         pairs = map(add, EDGE + spelt, spelt + EDGE)
         bits = reduce(or_, filter(None, map(self._bits.get, chain(spelt, pairs))), self._always)
         count = len(self._sayings)
-        met = (1 << count) - 1
-        for _ in range(_LOOKS):
-            met &= bits
-            bits >>= count
-        return self._keep(spelt, _Skimmed(met, bits, met))
+        met = bits & self._every
+        for look in range(1, _LOOKS):
+            met &= bits >> look * count
+        return self._keep(spelt, _Skimmed(met, bits >> _LOOKS * count, met))
 
     def _try(self, spelt: str, skimmed: _Skimmed, allowed: int) -> _Skimmed:
-        passed = skimmed.passed
-        for place in _places(skimmed.untried & allowed):
-            if place not in self._tried:
-                self._tried[place] = self._screens.of_pattern(self._sayings[place].pattern)
-            if self._tried[place](spelt) and self._may_be_said(self._sayings[place], spelt):
+        met, wanted, untried, passed = skimmed
+        for place in _places(untried & allowed):
+            screen = self._tried.get(place) or self._screen_of(place)
+            if screen(spelt) and self._may_be_said(self._sayings[place], spelt):
                 passed |= 1 << place
-        return self._keep(spelt, attrs.evolve(skimmed, passed=passed, untried=skimmed.untried & ~allowed))
+        return self._keep(spelt, _Skimmed(met, wanted, untried & ~allowed, passed))
+
+    def _screen_of(self, place: int) -> Callable[[str], object]:
+        self._tried[place] = self._screens.of_pattern(self._sayings[place].pattern)
+        return self._tried[place]
 
     def _keep(self, spelt: str, skimmed: _Skimmed) -> _Skimmed:
         if len(spelt) <= _LONGEST_KEPT:
@@ -152,7 +154,7 @@ class Wakers:
     def _with(self, said: int, known: int) -> int:
         """Return the bits of the patterns that lack nothing elsewhere: `said` has the lists that the reply may have an
         entry of, `known` those that the reply or the ticket may have."""
-        allowed = (1 << len(self._sayings)) - 1
+        allowed = self._every
         for place, patterns in enumerate(self._elsewhere.values()):
             if not said >> place & 1:
                 allowed &= ~patterns.before
