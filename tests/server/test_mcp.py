@@ -13,9 +13,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from websockets.exceptions import ConnectionClosed
 
-from tests.server.calling import HELLO, WAYS, Caller, HttpCaller, by_envelope, by_http, by_socket, error_in
+from tests.server.calling import (
+    HELLO,
+    WAYS,
+    Caller,
+    HttpCaller,
+    SocketCaller,
+    by_envelope,
+    by_http,
+    by_socket,
+    error_in,
+)
 from tests.server.house import active
 from tests.server.packs import Moody, shop_of
+from tests.server.processes import until
 from tests.server.serving import Served, serving
 from tests.strategies import jsons
 
@@ -112,6 +123,10 @@ def test_an_id_that_is_none_is_refused_and_not_repeated(caller: Caller, request_
 def test_notifications_and_answers_are_never_answered_and_do_nothing(
     served: Served, caller: Caller, message: Any
 ) -> None:
+    caller.result("ping")  # by now its own session is counted
+    sockets = int(isinstance(caller, SocketCaller))
+    until(lambda: len(served.app.service.sockets) == sockets)
+    caller.result("ping")  # and by now those of earlier tests are not
     before = active(served)
     caller.tell(message)
     assert active(served) == before
