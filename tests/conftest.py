@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -16,7 +18,33 @@ collect_ignore = ["fixture_plugins"]
 
 # A shared machine is slow at times; what is slow by itself is a benchmark's business.
 settings.register_profile("supportbench", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# `pytest --hypothesis-profile=deep` searches ten times as long.
+settings.register_profile("deep", settings.get_profile("supportbench"), max_examples=1000)
 settings.load_profile("supportbench")
+
+_MOST_PROCESSES: Final = 8
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return into how many processes `-n auto` shares the tests out.
+
+    One more than there are processors, since many a test waits for a server. From some number on, a further process
+    costs more (it imports and collects everything) than it takes over.
+    """
+    return min((os.cpu_count() or 1) + 1, _MOST_PROCESSES)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_certificates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let clients of HTTP, here and in processes of tests, trust nobody: no test leaves this machine, or speaks TLS.
+
+    Otherwise each client first reads the certificates of all the world, which takes 20 ms.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_DIR", str(tmp_path_factory.mktemp("no-certificates")))
+        patch.delenv("SSL_CERT_FILE", raising=False)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -54,7 +54,7 @@ def faults_of(data: object, kind: type[Any]) -> list[str]:
 
 
 def of_each_kind(test: Any) -> Any:
-    few_of_each = settings(max_examples=20)(test)
+    few_of_each = settings(max_examples=settings().max_examples // 5)(test)
     return pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)(few_of_each)
 
 

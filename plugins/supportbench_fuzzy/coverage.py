@@ -23,6 +23,7 @@ from supportbench import (
 from supportbench_fuzzy.english import words_fingerprint
 from supportbench_fuzzy.order import NearPhrases
 from supportbench_fuzzy.spelling import Spelling, corrected
+from supportbench_fuzzy.vocabulary import load_matcher
 
 DEFAULT_THRESHOLD = 80.0
 _WHOLE = Credit(1.0)
@@ -65,6 +66,7 @@ class FuzzyCoverage:
 
     def configured(self, options: Options) -> FuzzyCoverage:
         """Return the component with these options."""
+        load_matcher()
         return FuzzyCoverage(options.field, options.threshold)
 
     async def score(self, submission: Submission) -> ComponentScore:

@@ -67,7 +67,7 @@ class Vocabulary:
         Nearness is optimal string alignment: how many letters are left out, put in or taken for others, and how many
         neighbours are swapped. The first letter is never among them.
         """
-        from rapidfuzz import process  # noqa: PLC0415 - who grades by other rubrics needs none of it
+        from rapidfuzz import process  # noqa: PLC0415 - see `load_matcher`
         from rapidfuzz.distance import OSA  # noqa: PLC0415
 
         among = self._forms.get(word[0], ())
@@ -82,6 +82,15 @@ class Vocabulary:
         # Of a stem's forms that are as near, the longest: that much more of it is right.
         by_stem = {stem_of(form): form for edits, form in sorted(near, key=_by_length) if edits == least}
         return [Correction(form, least, 100.0 * OSA.normalized_similarity(word, form)) for form in by_stem.values()]
+
+
+def load_matcher() -> None:
+    """Import what finds the nearest word: it takes a tenth of a second, which an event loop must not be held for.
+
+    Who grades by other rubrics needs none of it.
+    """
+    import rapidfuzz.distance  # noqa: PLC0415
+    import rapidfuzz.process  # noqa: F401, PLC0415
 
 
 def _by_length(near: tuple[float, str]) -> tuple[int, str]:

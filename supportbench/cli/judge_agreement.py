@@ -62,11 +62,11 @@ def command(
     the action; and by component and criterion the verdict that a person gave. Answers that the judge has kept are not
     used. Exits 1 when any answer is left without verdicts.
     """
-    need_figures()
     fresh = attrs.evolve(program, environ={**program.environ, _CACHE: "off"})
     registry = fresh.load_plugins(block)
     bound, scales = judges_of(bind(resolve_rubric(registry, rubric), registry))
     labelled = read_labels(labels, TaskChooser(registry, program.settings.provider), scales)
+    need_figures()
     with redirect_stdout(sys.stderr):  # what a grader prints is no data of ours
         report = asyncio.run(
             _measured(registry, bound, scales, labelled, rounds=2 if retest else 1, concurrency=concurrency)

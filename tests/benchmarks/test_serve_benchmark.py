@@ -28,7 +28,7 @@ def run(*options: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_row_of_the_table_is_measured() -> None:
-    ended = run("--rounds", "1", "--seconds", "0.3", "--only", "default-64", "--without", "stock", "tuned", "--json")
+    ended = run("--rounds", "1", "--seconds", "1", "--only", "default-64", "--without", "stock", "tuned", "--json")
     assert ended.returncode == 0, ended.stderr
     rows = json.loads(ended.stdout)["rows"]
     assert [row["group"] for row in rows] == ["default-64"] * 3

@@ -77,7 +77,9 @@ class TestAttaching:
         for websocket in websockets:
             await websocket.close()
 
-    @pytest.mark.parametrize("session_id", ["nope", "x" * 3000, str(uuid.uuid4()), "%00", "%ff", "a%0d%0ab"])
+    @pytest.mark.parametrize(
+        "session_id", ["nope", "x" * 3000, pytest.param(str(uuid.uuid4()), id="uuid"), "%00", "%ff", "a%0d%0ab"]
+    )
     async def test_to_nothing_is_refused(self, shop: Served, session_id: str) -> None:
         async with connect(f"{shop.ws}/ws?session_id={session_id}") as websocket:
             frame = await heard(websocket)
