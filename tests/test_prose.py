@@ -187,7 +187,8 @@ def test_what_is_longer_than_any_use_counts_less_and_then_for_nothing() -> None:
         "ref\u200bund", "ref\u00adund", "r\u2060efund", "ref\U000e0075und", "refu\u3164nd",  # what nobody sees
         "ref\ufe0fund", "ref\U000e0100und", "ref\u0335und", "ref\u2800und", "ref\x01und", "ref\x1fund", "ref\x85und",
         "r\u0435fund", "ref\u03c5nd", "\u0280\u0435fund",  # Cyrillic, Greek
-        "\U0001d42b\U0001d41e\U0001d41f\U0001d42e\U0001d427", "\uff52\uff45\uff46\uff55\uff4e\uff44",  # styles
+        "\U0001d42b\U0001d41e\U0001d41f\U0001d42e\U0001d427", "\uff52\uff45\uff46\uff55\uff4e\uff44",
+        "\u24e1\u24d4\u24d5\u24e4\u24dd\u24d3",  # styles
     ],
 )  # fmt: skip
 def test_disguised_words_are_not_read(word: str) -> None:

@@ -26,9 +26,13 @@ _UNSEEN: Final = (
 _LATIN: Final = "A-Za-z0-9\u00c0-\u024f"
 _WITHIN: Final = re.compile(f"(?<=[{_LATIN}])[{_UNSEEN}]+(?=[{_LATIN}])")
 _BLANK_WITHIN: Final = re.compile(f"(?<=[{_LATIN}])[{_BLANKS}]+(?=[{_LATIN}])")
+# Characters of which none is disguised or disguises: what Western European languages and typographers write, and emoji.
+_OPEN: Final = "\t\n\r -~\u00a0-\u00ac\u00ae-\u024f\u2010-\u2027\u2030-\u205e\u20a0-\u20bf\u2190-\u23ff\u2500-\u27bf\U0001f300-\U0001faff"
+_DOUBTFUL: Final = re.compile(f"[^{_OPEN}]")
 _PARTS: Final = re.compile(r"\W+")
 
 
+@lru_cache(maxsize=1024)  # a text is read for each rule, and again at the tickets that follow
 def readable(text: str) -> str:
     """Return the text without words of Latin letters that are disguised.
 
@@ -36,18 +40,15 @@ def readable(text: str) -> str:
     Latin, or a Latin letter in a mathematical or enclosed style. Words in other alphabets, words of two alphabets with
     a hyphen between, accents, emoji and typographic marks stay.
     """
-    if text.isascii():
-        data = text.encode()
-        if len(data.translate(None, _CONTROLS)) == len(data):
-            return text
-    return _readable(text)
-
-
-@lru_cache(maxsize=1024)  # a text is read for each rule, and again at the tickets that follow
-def _readable(text: str) -> str:
+    data = text.encode("utf-8", "surrogatepass")
+    has_controls = len(data.translate(None, _CONTROLS)) < len(data)
+    if not has_controls and (text.isascii() or _DOUBTFUL.search(text) is None):
+        return text
     east_asian = _CJK.search(text) is not None
     chunks = _BLANK_WITHIN.sub("\u200b", text).split()
-    return " ".join([chunk for chunk in chunks if not _disguised(chunk, east_asian)])
+    return " ".join(
+        [chunk for chunk in chunks if (chunk.isascii() and not has_controls) or not _disguised(chunk, east_asian)]
+    )
 
 
 @lru_cache(maxsize=4096)
