@@ -9,8 +9,9 @@ from typing import Final
 
 # Alphabets with letters that look like Latin ones (Unicode's confusables, https://www.unicode.org/reports/tr39/).
 _LOOKALIKES: Final = ("GREEK", "CYRILLIC", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU")
-# What stands beside Latin letters and looks like none of them: "250 µs", "kΩ", "Δt"; "nº" and "3ª" are Spanish.
-_HONEST: Final = frozenset("µμΩ\u2126ΔΣΠΦΨΛΘΞΓδλπφψθξºª")
+# What stands beside Latin letters and looks like none of them: "250 µs", "kΩ", "Δt"; "nº" and "3ª" are Spanish, and ℹ is a
+# sign.
+_HONEST: Final = frozenset("µμΩ\u2126ℹΔΣΠΦΨΛΘΞΓδλπφψθξºª")
 _FULL_WIDTH: Final = range(0xFF21, 0xFF5B)
 _CJK: Final = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
@@ -27,7 +28,10 @@ _LATIN: Final = "A-Za-z0-9\u00c0-\u024f"
 _WITHIN: Final = re.compile(f"(?<=[{_LATIN}])[{_UNSEEN}]+(?=[{_LATIN}])")
 _BLANK_WITHIN: Final = re.compile(f"(?<=[{_LATIN}])[{_BLANKS}]+(?=[{_LATIN}])")
 # Characters of which none is disguised or disguises: what Western European languages and typographers write, and emoji.
-_OPEN: Final = "\t\n\r -~\u00a0-\u00ac\u00ae-\u024f\u2010-\u2027\u2030-\u205e\u20a0-\u20bf\u2190-\u23ff\u2500-\u27bf\U0001f300-\U0001faff"
+_OPEN: Final = (
+    "\t\n\r -~\u00a0-\u00ac\u00ae-\u024f\u2010-\u2027\u2030-\u205e\u20a0-\u20bf"
+    "\u2190-\u23ff\u2500-\u27bf\U0001f300-\U0001faff"
+)
 _DOUBTFUL: Final = re.compile(f"[^{_OPEN}]")
 _PARTS: Final = re.compile(r"\W+")
 
@@ -55,18 +59,18 @@ def readable(text: str) -> str:
 def _disguised(chunk: str, east_asian: bool) -> bool:
     if _WITHIN.search(chunk):
         return True
-    return not chunk.isascii() and any(_is_mixed(part, east_asian) for part in _PARTS.split(chunk))
-
-
-def _is_mixed(word: str, east_asian: bool) -> bool:
-    """Return whether the word has letters in a style, or both Latin letters and such as look like them."""
-    letters = [char for char in word if char.isalpha() and char not in _HONEST]
-    if any(_is_styled(char) and not (east_asian and ord(char) in _FULL_WIDTH) for char in letters):
+    styled = [char for char in chunk if not char.isascii() and char not in _HONEST and _is_styled(char)]
+    if not all(east_asian and ord(char) in _FULL_WIDTH for char in styled):
         return True
-    names = [unicodedata.name(char, "") for char in letters]
+    return not chunk.isascii() and any(map(_is_mixed, _PARTS.split(chunk)))
+
+
+def _is_mixed(word: str) -> bool:
+    """Return whether the word has both Latin letters and such as look like them."""
+    names = [unicodedata.name(char, "") for char in word if char.isalpha() and char not in _HONEST]
     return any(name.startswith("LATIN") for name in names) and any(name.startswith(_LOOKALIKES) for name in names)
 
 
 def _is_styled(letter: str) -> bool:
     plain = unicodedata.normalize("NFKC", letter)
-    return plain != letter and len(plain) == 1 and plain.isascii()
+    return len(plain) == 1 and plain.isascii() and plain.isalpha()
