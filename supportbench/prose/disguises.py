@@ -9,8 +9,8 @@ from typing import Final
 
 # Alphabets with letters that look like Latin ones (Unicode's confusables, https://www.unicode.org/reports/tr39/).
 _LOOKALIKES: Final = ("GREEK", "CYRILLIC", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU")
-# What stands beside Latin letters and looks like none of them: "250 µs", "kΩ", "Δt"; "nº" and "3ª" are Spanish, and ℹ is a
-# sign.
+# What stands beside Latin letters and looks like none of them: "250 µs", "kΩ", "Δt"; what is Spanish, "nº" and "3ª"; a
+# sign that is none of a word, "ℹ".
 _HONEST: Final = frozenset("µμΩ\u2126ℹΔΣΠΦΨΛΘΞΓδλπφψθξºª")
 _FULL_WIDTH: Final = range(0xFF21, 0xFF5B)
 _CJK: Final = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
