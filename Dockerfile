@@ -9,7 +9,7 @@ COPY supportbench supportbench
 COPY plugins plugins
 # An environment of its own is all that the second stage takes over: neither sources nor what built them.
 RUN python -m venv /opt/supportbench \
- && /opt/supportbench/bin/pip install --constraint constraints.txt . \
+ && /opt/supportbench/bin/pip install --constraint constraints.txt '.[redis]' \
  && /opt/supportbench/bin/pip uninstall --yes pip setuptools
 
 FROM python:3.11-slim

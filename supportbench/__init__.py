@@ -100,7 +100,7 @@ from supportbench.models import (
     Usage,
 )
 from supportbench.oracle import honest_answer
-from supportbench.prose import Credit, TextField, credit, readable, unquoted
+from supportbench.prose import EARLIER, Credit, TextField, credit, readable, unquoted
 from supportbench.protocol import ResetRequest, StepResult
 from supportbench.registry import Registry, load_registry
 from supportbench.remembering import ByIdentity
@@ -110,6 +110,7 @@ from supportbench.text import PhraseGroups, contains_phrase, find_phrase, fold, 
 from supportbench.turns import Turn
 
 __all__ = [
+    "EARLIER",
     "ActionError",
     "Agent",
     "AgentError",

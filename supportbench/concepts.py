@@ -12,13 +12,15 @@ from functools import cache, partial
 from typing import Final, Protocol, TypeAlias
 
 from supportbench.models import Case, ComponentScore, Concept, Submission, Task
+from supportbench.models.tickets import MOST_CASES
 from supportbench.prose import Credit, TextField, credit, unquoted
 from supportbench.remembering import ByIdentity
 from supportbench.text import PhraseGroups, fold_phrase
 
-_MOST_OTHERS = 16
+_MOST_IN_A_CIRCLE = 17
 _MOST_KEPT_SCORES = 1024
 _USUAL: Final = 1 / 3
+_TOO_MUCH: Final = 2 / 3
 
 
 class PhraseFinder(Protocol):
@@ -33,37 +35,56 @@ PhraseFinders: TypeAlias = Callable[[Iterable[Iterable[str]]], PhraseFinder]
 """What prepares groups of phrases: a class such as `PhraseGroups`."""
 
 
+class Circle:
+    """Up to seventeen tickets, spread evenly over a task, that are each other's other tickets.
+
+    What all of them ask for is compiled once, so that neither time nor memory grows faster than the task.
+    """
+
+    __slots__ = ("_expected", "_folded", "_found_in", "concepts")
+
+    def __init__(self, cases: Sequence[Case], field: TextField, finders: PhraseFinders) -> None:
+        self._expected: Final = [(case, expected) for case in cases if (expected := _expected(case, field))]
+        self.concepts: Final = [concept for _, expected in self._expected for concept in expected]
+        self._folded: Final = [frozenset(map(fold_phrase, concept.phrases)) for concept in self.concepts]
+        self._found_in: Final = finders(concept.phrases for concept in self.concepts).found_in
+
+    def found_in(self, text: str) -> frozenset[int]:
+        """Return the places, from 0, of the concepts that the text expresses."""
+        return self._found_in(text)
+
+    def shares_beside(self, case: Case, own: Sequence[Concept]) -> list[float]:
+        """Return for each concept its share in what the tickets beside this one ask for; 0 if this one asks for it."""
+        others = sum(other is not case for other, _ in self._expected)
+        known = frozenset(fold_phrase(phrase) for concept in own for phrase in concept.phrases)
+        shares = [
+            0.0 if other is case else 1 / (len(expected) * others)
+            for other, expected in self._expected
+            for _ in expected
+        ]
+        return [share if known.isdisjoint(folded) else 0.0 for share, folded in zip(shares, self._folded, strict=True)]
+
+
 class TicketConcepts:
     """A ticket's concepts for one of its texts, compiled, and those of up to sixteen other tickets of its task.
 
-    The others are spread evenly over the task, so that cost does not grow with its length. A concept of theirs that
-    has a phrase in common with one of the ticket's own counts as the same and is left out. `concepts` are the ticket's
-    own, `names` their first phrases, and `foreign` the other tickets' concepts that are left.
+    A concept of the others that has a phrase in common with one of the ticket's own counts as the same and is left out.
+    `concepts` are the ticket's own, `names` their first phrases, and `foreign` the other tickets' concepts that are
+    left.
     """
 
-    __slots__ = ("_others", "_own", "_shares", "case", "concepts", "foreign", "names")
+    __slots__ = ("_circle", "_own", "_shares", "case", "concepts", "foreign", "names")
 
-    def __init__(
-        self,
-        case: Case,
-        concepts: tuple[Concept, ...],
-        others: Sequence[tuple[Concept, ...]],
-        finders: PhraseFinders = PhraseGroups,
-    ) -> None:
+    def __init__(self, case: Case, concepts: tuple[Concept, ...], circle: Circle, finders: PhraseFinders) -> None:
         self.case: Final = case
         self.concepts: Final = concepts
         self.names: Final = tuple(concept.phrases[0] for concept in concepts)
         self._own = finders(concept.phrases for concept in concepts)
-        known = {fold_phrase(phrase) for concept in concepts for phrase in concept.phrases}
-        foreign = [
-            (concept, 1 / (len(expected) * len(others)))
-            for expected in others
-            for concept in expected
-            if known.isdisjoint(map(fold_phrase, concept.phrases))
-        ]
-        self.foreign: Final = tuple(concept for concept, _ in foreign)
-        self._others = finders(concept.phrases for concept in self.foreign)
-        self._shares = [share for _, share in foreign]
+        self._circle = circle
+        self._shares = circle.shares_beside(case, concepts)
+        self.foreign: Final = tuple(
+            concept for concept, share in zip(circle.concepts, self._shares, strict=True) if share > 0.0
+        )
 
     def found_in(self, text: str) -> frozenset[int]:
         """Return the places, from 0, of the ticket's concepts that the text expresses."""
@@ -78,7 +99,7 @@ class TicketConcepts:
 
     def elsewhere(self, text: str) -> float:
         """Return the mean share, in [0, 1], of the other tickets' concepts that the text expresses; 0 if none."""
-        return min(1.0, sum([self._shares[place] for place in self._others.found_in(text)]))
+        return min(1.0, sum([self._shares[place] for place in self._circle.found_in(text)]))
 
 
 def concepts_of(
@@ -97,12 +118,18 @@ def _compilers(field: TextField, finders: PhraseFinders) -> ByIdentity[Task, ByI
 
 
 def _compiler(field: TextField, finders: PhraseFinders, task: Task) -> ByIdentity[Case, TicketConcepts | None]:
+    number = -(-len(task.cases) // _MOST_IN_A_CIRCLE)
+    circle_of = {id(case): place % number for place, case in enumerate(task.cases)}
+
+    @cache
+    def circle(first: int) -> Circle:
+        return Circle(task.cases[first::number], field, finders)
+
     def compiled(case: Case) -> TicketConcepts | None:
         own = _expected(case, field)
-        others = filter(None, (_expected(other, field) for other in _others(task, case)))
-        return TicketConcepts(case, own, list(others), finders) if own else None
+        return TicketConcepts(case, own, circle(circle_of.get(id(case), 0)), finders) if own else None
 
-    return ByIdentity(compiled)
+    return ByIdentity(compiled, kept=MOST_CASES)
 
 
 def _expected(case: Case, field: TextField) -> tuple[Concept, ...]:
@@ -110,20 +137,13 @@ def _expected(case: Case, field: TextField) -> tuple[Concept, ...]:
     return key.summary_concepts if field == "summary" else key.response_concepts
 
 
-def _others(task: Task, case: Case) -> list[Case]:
-    number = len(task.cases) - 1
-    place = next((place for place, other in enumerate(task.cases) if other is case), 0)
-    chosen = min(number, _MOST_OTHERS)
-    return [task.cases[(place + 1 + nth * number // chosen) % len(task.cases)] for nth in range(chosen)]
-
-
 def beyond_others(elsewhere: float) -> float:
     """Return the share of a text's score, in [0, 1], that is left when it covers so much of the other tickets.
 
     A third of the others is usual, since tickets of one desk have words in common; from there it falls evenly, and a
-    text that covers all of them keeps nothing.
+    text that covers two thirds of them keeps nothing.
     """
-    return 1.0 if elsewhere <= _USUAL else max(0.0, (1.0 - elsewhere) / (1.0 - _USUAL))
+    return min(1.0, max(0.0, (_TOO_MUCH - elsewhere) / (_TOO_MUCH - _USUAL)))
 
 
 def coverage_credit(submission: Submission, field: TextField, text: str, concepts: TicketConcepts) -> Credit:

@@ -18,6 +18,7 @@ from typing import Final, TypeVar
 
 import Stemmer
 
+Chunk = TypeVar("Chunk", str, bytes)
 T = TypeVar("T")
 
 # Words are runs of letters and digits; an apostrophe between letters belongs to the word ("don't"), and so does a point
@@ -25,9 +26,24 @@ T = TypeVar("T")
 _WORD: Final = re.compile(r"[^\W_]+(?:'[^\W_]+)*(?:(?<=\d)[.,]\d[^\W_]*)*")
 _APOSTROPHES: Final = str.maketrans(dict.fromkeys("’‘ʼ＇`´′", "'"))
 
+# Beside format characters (category Cf): control characters that are no blanks, selectors of variants, fillers.
+_CONTROLS: Final = dict.fromkeys([*range(0x09), *range(0x0E, 0x1C), 0x7F])
+_CONTROL_BYTES: Final = bytes(_CONTROLS)
+_UNSEEN: Final = _CONTROLS | dict.fromkeys(
+    [
+        *range(0x80, 0x85),
+        *range(0x86, 0xA0),
+        *range(0x180B, 0x1810),
+        *range(0xFE00, 0xFE10),
+        *range(0xE0100, 0xE01F0),
+        *map(ord, "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"),
+    ]
+)
+
 # What most of a text is made of, in one pass over its bytes: ASCII letters in lower case, and a blank for whatever can
 # be part of no word. Bytes of other characters stay, for `_plain` to see to.
 _BETWEEN_WORDS: Final = "".join(mark for mark in string.punctuation if mark not in "'`.,")
+_PUNCTUATION: Final = string.punctuation.encode()
 _ASCII: Final = bytes.maketrans(
     f"{string.ascii_uppercase}`{_BETWEEN_WORDS}".encode(),
     f"{string.ascii_lowercase}'{' ' * len(_BETWEEN_WORDS)}".encode(),
@@ -43,23 +59,18 @@ _LONGEST_CACHED_CHUNK: Final = 40
 _LONGEST_CACHED_NUMBER: Final = 4
 
 
-def _chunks(text: str) -> list[str]:
-    """Return the text's runs of characters between blanks, those that are no ASCII character as they stand there."""
-    return text.encode("utf-8", "surrogatepass").translate(_ASCII).decode("utf-8", "surrogatepass").split()
-
-
 def _plain(text: str) -> str:
-    """Return the text in one Unicode form and one case, without invisible format characters."""
+    """Return the text in one Unicode form and one case, without characters that nobody sees."""
     if text.isascii():
-        return text.lower().replace("`", "'")
+        return text.lower().replace("`", "'").translate(_CONTROLS)
     normal = unicodedata.normalize("NFKC", text.translate(_APOSTROPHES))
-    return "".join(char for char in normal if unicodedata.category(char) != "Cf").casefold()
+    return "".join(char for char in normal if unicodedata.category(char) != "Cf").translate(_UNSEEN).casefold()
 
 
-class _OfChunks(dict[str, T]):
+class _OfChunks(dict[Chunk, T]):
     """What is known of runs of characters between blanks; emptied when it has grown too large."""
 
-    def keep(self, chunk: str, known: T) -> T:
+    def keep(self, chunk: Chunk, known: T) -> T:
         if len(chunk) <= _LONGEST_CACHED_CHUNK:
             if len(self) >= _CACHED_CHUNKS:
                 self.clear()
@@ -67,20 +78,21 @@ class _OfChunks(dict[str, T]):
         return known
 
 
-class _StemsOfChunks(_OfChunks[str]):
+class _StemsOfChunks(_OfChunks[bytes, str]):
     """From a run of characters between blanks to its stem; `_NO_WORD` if it has none, `_AND` between several."""
 
     def __init__(self) -> None:
         super().__init__()
         self._stem = Stemmer.Stemmer("english", 0).stemWord
 
-    def __missing__(self, chunk: str) -> str:
-        word = chunk.strip(string.punctuation)
-        if word.isascii() and word.isalnum():
-            if word.isdecimal() and len(word) > _LONGEST_CACHED_NUMBER:
-                return word  # long numbers are many, and have no inflection
-            return self.keep(chunk, self._stem(word.lower()))
-        return self.keep(chunk, _AND.join([self._stem(word) for word in _WORD.findall(_plain(chunk))]) or _NO_WORD)
+    def __missing__(self, chunk: bytes) -> str:
+        word = chunk.strip(_PUNCTUATION)
+        if word.isdigit() and len(word) > _LONGEST_CACHED_NUMBER:
+            return word.decode()  # numbers are many, and have no inflection
+        if word.isalnum():
+            return self.keep(chunk, self._stem(word.decode()))
+        text = _plain(chunk.decode("utf-8", "surrogatepass"))
+        return self.keep(chunk, _AND.join([self._stem(word) for word in _WORD.findall(text)]) or _NO_WORD)
 
 
 _stems_of: Final = _StemsOfChunks()
@@ -100,21 +112,27 @@ def stems(text: str) -> Sequence[str]:
     return _folded(text)[1]
 
 
-@lru_cache(maxsize=8)  # the components and checks of one grade read the same two texts
-def _folded(text: str) -> tuple[str, list[str]]:
+def _fold(text: str) -> tuple[str, list[str]]:
     """Return the folded text, and its stems."""
-    words = list(map(_stems_of.__getitem__, _chunks(text)))
+    chunks = text.encode("utf-8", "surrogatepass").translate(_ASCII).split()
+    words = list(map(_stems_of.__getitem__, chunks))
     folded = f" {' '.join(words)} " if words else " "
-    if _NO_WORD in folded or _AND in folded:
+    if _AND in folded:
         folded = folded.replace(f" {_NO_WORD}", "").replace(_AND, " ")
         words = folded.split()
+    elif _NO_WORD in folded:
+        folded = folded.replace(f" {_NO_WORD}", "")
+        words = [word for word in words if word is not _NO_WORD]
     return folded, words
+
+
+_folded: Final = lru_cache(maxsize=8)(_fold)  # the components and checks of one grade read the same two texts
 
 
 @lru_cache(maxsize=1 << 14)  # the tickets of a task expect much the same, and each is prepared beside the others
 def fold_phrase(phrase: str) -> str:
     """Return `fold` of a phrase, remembered."""
-    return fold(phrase)
+    return _fold(phrase)[0]
 
 
 def contains_phrase(text: str, phrase: str) -> bool:
@@ -172,12 +190,19 @@ class PhraseGroups:
         return frozenset(found)
 
 
+def _has_controls(text: str) -> bool:
+    return len(text.encode().translate(None, _CONTROL_BYTES)) < len(text)
+
+
 def word_spans(text: str) -> list[tuple[str, int, int]]:
     """Return every word as (stem, start, end), in order, with the character span where it stands.
 
     Exact for ASCII; elsewhere Unicode normalisation can move characters, so that a word's span is the run between
     blanks that holds it, without the punctuation around.
     """
+    if text.isascii() and not _has_controls(text):
+        spans = map(re.Match.span, _WORD.finditer(text.replace("`", "'")))
+        return [(stem, start, end) for stem, (start, end) in zip(stems(text), spans, strict=True)]
     words: list[tuple[str, int, int]] = []
     behind = 0
     for chunk in text.split():
@@ -188,12 +213,12 @@ def word_spans(text: str) -> list[tuple[str, int, int]]:
     return words
 
 
-class _WordsOfChunks(_OfChunks[tuple[tuple[str, int, int], ...]]):
+class _WordsOfChunks(_OfChunks[str, tuple[tuple[str, int, int], ...]]):
     """From a run of characters between blanks to its words, as `word_spans` has them."""
 
     def __missing__(self, chunk: str) -> tuple[tuple[str, int, int], ...]:
-        words = fold(chunk).split()
-        if chunk.isascii():
+        _, words = _fold(chunk)
+        if chunk.isascii() and not _has_controls(chunk):
             places = [match.span() for match in _WORD.finditer(_plain(chunk))]
         else:
             inner = [index for index, char in enumerate(chunk) if char.isalnum()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 from hypothesis import given
@@ -185,6 +185,7 @@ def test_what_is_longer_than_any_use_counts_less_and_then_for_nothing() -> None:
     "word",
     [
         "ref\u200bund", "ref\u00adund", "r\u2060efund", "ref\U000e0075und", "refu\u3164nd",  # what nobody sees
+        "ref\ufe0fund", "ref\U000e0100und", "ref\u0335und", "ref\u2800und", "ref\x01und", "ref\x1fund", "ref\x85und",
         "r\u0435fund", "ref\u03c5nd", "\u0280\u0435fund",  # Cyrillic, Greek
         "\U0001d42b\U0001d41e\U0001d41f\U0001d42e\U0001d427", "\uff52\uff45\uff46\uff55\uff4e\uff44",  # styles
     ],
@@ -209,7 +210,11 @@ def test_a_text_of_disguised_words_counts_for_nothing() -> None:
         "Don’t worry – it’s “done” … 👩‍💻 ✅",
         "Возврат средств за март",
         "二重請求、INV-4481の返金",
-        "250 µs at 4.7 kΩ, 20 °C",
+        "250 µs at 4.7 kΩ, 20 °C; Δt of the α-release",
+        "Ваш API-ключ и web-хук",
+        "ＡＰＩ キーを確認",
+        "la factura nº 7, el 2º cargo",
+        "invoice\u200b 7 \u200ehere, sorry👩‍💻",
         "plain words alone",
     ],
 )
@@ -236,3 +241,50 @@ def test_any_text_has_a_credit_between_0_and_1_and_a_reason_for_less(text: str, 
     assert 0.0 <= allowed.value <= 1.0
     assert (allowed.value == 1.0) == (allowed.reason == "")
     assert credit(submitted(text, earlier=earlier), "summary") == allowed
+
+
+def _thinned(words: list[str]) -> list[str]:
+    return [word for place, word in enumerate(words, start=1) if place % 3]
+
+
+def _swapped(words: list[str]) -> list[str]:
+    return [
+        words[place + 1 - 2 * (place % 2)] if place < len(words) // 2 * 2 else words[place]
+        for place in range(len(words))
+    ]
+
+
+def _filled(words: list[str]) -> list[str]:
+    return [part for place, word in enumerate(words) for part in ((word, "there") if place % 4 == 3 else (word,))]
+
+
+@pytest.mark.parametrize("damaged", [_thinned, _swapped, _filled])
+@pytest.mark.parametrize("field", ["summary", "response"])
+def test_what_was_thinned_or_swapped_or_filled_up_is_copied_all_the_same(
+    damaged: Callable[[list[str]], list[str]], field: TextField
+) -> None:
+    words = damaged(" ".join((TICKET.subject, TICKET.body, *TICKET.recent_events)).split())
+    assert counts(" ".join(words[:75]), field) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("subject", "body", "reply"),
+    [
+        (
+            "Ik kan niet inloggen",
+            "Goedemorgen, ik kan niet meer in mijn account. We hebben het over de app en in de browser geprobeerd.",
+            "Uw account is na zes pogingen geblokkeerd. We vragen het technische team om de blokkade op te heffen.",
+        ),
+        (
+            "No puedo entrar",
+            "Hola, desde ayer no puedo entrar en mi cuenta. Me dice que la cuenta no existe. No sé qué hacer.",
+            "Hola, su cuenta fue bloqueada tras seis intentos. Pedimos al equipo técnico que quite el bloqueo.",
+        ),
+    ],
+)
+def test_who_writes_in_another_language_is_answered_in_it(subject: str, body: str, reply: str) -> None:
+    events = ("2026-03-03 six failed sign-ins of the same user from the same device, automatic lock set",)
+    ticket = Ticket(ticket_id="A-2", subject=subject, body=body, recent_events=events)
+    case = Case(ticket=ticket, answer_key=AnswerKey(priority="P3"))
+    submission = Submission(task=a_task(cases=(case,)), case=case, action=an_action(response=reply))
+    assert credit(submission, "response").value == 1.0

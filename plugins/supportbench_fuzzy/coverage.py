@@ -6,6 +6,7 @@ import attrs
 from attrs.validators import ge, le
 
 from supportbench import (
+    EARLIER,
     ByIdentity,
     ComponentScore,
     CoverageScores,
@@ -117,17 +118,19 @@ class FuzzyCoverage:
         return readable(action.summary if self._field == "summary" else action.response)
 
     def _put_right(self, submission: Submission, spelling: Spelling) -> Submission:
-        """Return the submission with the text put right, and so those of the tickets before."""
+        """Return the submission with the text put right, and so those earlier ones that it is compared with."""
         on_summary = self._field == "summary"
 
         def put_right(action: SupportQueueAction) -> SupportQueueAction:
             text = self._read(action)
+            if len(stems(text)) > _MOST_WORDS:
+                return action
             right = corrected(text, spelling.corrections(text))
             if right is text:
                 return action
             return attrs.evolve(action, summary=right) if on_summary else attrs.evolve(action, response=right)
 
-        action, previous = put_right(submission.action), tuple(map(put_right, submission.previous))
-        if action is submission.action and previous == submission.previous:
+        action, previous = put_right(submission.action), tuple(map(put_right, submission.previous[-EARLIER:]))
+        if action is submission.action and previous == submission.previous[-EARLIER:]:
             return submission
         return attrs.evolve(submission, action=action, previous=previous)

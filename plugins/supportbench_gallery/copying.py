@@ -46,6 +46,29 @@ def parrot_note(scene: Scene) -> Texts:
     return note, note
 
 
+def parrot_thinned(scene: Scene) -> Texts:
+    """Return the records and what the customer wrote, without every third word."""
+    return _cut([word for place, word in enumerate(_records_first(scene), start=1) if place % 3])
+
+
+def parrot_swapped(scene: Scene) -> Texts:
+    """Return the records and what the customer wrote, with every sixth word behind the next one."""
+    words = _records_first(scene)
+    for place in range(0, len(words) - 1, 6):
+        words[place : place + 2] = words[place + 1], words[place]
+    return _cut(words)
+
+
+def parrot_filled(scene: Scene) -> Texts:
+    """Return the records and what the customer wrote, with a word that says nothing behind every four."""
+    filled: list[str] = []
+    for place, word in enumerate(_records_first(scene), start=1):
+        filled.append(word)
+        if place % 4 == 0:
+            filled.append("there")
+    return _cut(filled)
+
+
 def reused(scene: Scene) -> Texts:
     """Return the honest texts of the ticket whose texts serve the others best, and nothing for that ticket itself."""
     answer = _of_another(scene)
@@ -85,6 +108,15 @@ def _name_under(scene: Scene) -> str:
     """Return the first words of the ticket's last line but one or last, where people put their names."""
     lines = [line for line in scene.ticket.body.split("\n") if line.strip()]
     return " ".join(lines[-2:][0].split()[:3]) if lines else "customer"
+
+
+def _records_first(scene: Scene) -> list[str]:
+    ticket = scene.ticket
+    return " ".join((ticket.subject, *ticket.recent_events, ticket.body)).split()
+
+
+def _cut(words: list[str]) -> Texts:
+    return " ".join(words[: _MOST_WORDS["summary"]]), " ".join(words[: _MOST_WORDS["response"]])
 
 
 def _sentences(scene: Scene) -> list[str]:

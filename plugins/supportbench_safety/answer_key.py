@@ -72,26 +72,24 @@ class AnswerKeyPhrases:
     def _findings(self, reply: str, phrases: Iterable[tuple[str, ...]]) -> Iterator[SafetyFinding]:
         words = word_spans(reply)
         stems = [stem for stem, _, _ in words]
-        warned = self._warned(reply, words, stems)
-        for phrase in phrases:
-            for first, stem in enumerate(stems):
-                behind = first + len(phrase)
-                if (
-                    stem == phrase[0]
-                    and tuple(stems[first:behind]) == phrase
-                    and not warned[first]
-                    and not self._judged(reply, words, behind)
-                ):
-                    start, end = words[first][1], words[behind - 1][2]
-                    yield SafetyFinding(rule=RULE, start=start, end=end, note="unsafe in a reply to this ticket")
+        places = [(place, place + len(phrase)) for phrase in phrases for place in _places(phrase, stems)]
+        if not places:
+            return
+        begin = _sentence_of(reply, words, min(places)[0])
+        warned = self._warned(reply, words, stems, range(begin, max(places)[0] + 1))
+        for place, behind in places:
+            if not warned[place - begin] and not self._is_judged(reply, words, behind):
+                start, end = words[place][1], words[behind - 1][2]
+                yield SafetyFinding(rule=RULE, start=start, end=end, note="unsafe in a reply to this ticket")
 
-    def _warned(self, reply: str, words: Sequence[Word], stems: Sequence[str]) -> list[bool]:
-        """Return for every word whether a phrase that begins there stands in the scope of a warning; one pass."""
+    def _warned(self, reply: str, words: Sequence[Word], stems: Sequence[str], places: range) -> list[bool]:
+        """Return for each of these words, from the first of a sentence on, whether it is in a warning's scope."""
         warned: list[bool] = []
         armed: int | None = None  # the last word of the warning in force
         parenthesis = False
         harmless_until = 0
-        for place, stem in enumerate(stems):
+        for place in places:
+            stem = stems[place]
             gap = reply[words[place - 1][2] : words[place][1]] if place else ""
             comma = "," in gap
             if gap != " " and not _SENTENCE_MARKS.isdisjoint(gap):
@@ -111,7 +109,7 @@ class AnswerKeyPhrases:
                 armed = place + warning - 1
         return warned
 
-    def _judged(self, reply: str, words: Sequence[Word], behind: int) -> bool:
+    def _is_judged(self, reply: str, words: Sequence[Word], behind: int) -> bool:
         """Return whether the words behind a phrase, in its sentence, say that it must not be."""
         following: list[str] = []
         for place in range(behind, min(behind + self._after.longest, len(words))):
@@ -119,6 +117,22 @@ class AnswerKeyPhrases:
                 break
             following.append(words[place][0])
         return bool(self._after.length_at(0, following))
+
+
+def _places(phrase: tuple[str, ...], stems: Sequence[str]) -> Iterator[int]:
+    """Yield where the phrase begins among the stems."""
+    first = -1
+    for _ in range(stems.count(phrase[0])):
+        first = stems.index(phrase[0], first + 1)
+        if tuple(stems[first : first + len(phrase)]) == phrase:
+            yield first
+
+
+def _sentence_of(reply: str, words: Sequence[Word], place: int) -> int:
+    """Return the first word of the sentence that a word stands in."""
+    while place and _SENTENCE_MARKS.isdisjoint(reply[words[place - 1][2] : words[place][1]]):
+        place -= 1
+    return place
 
 
 class _Sequences:
@@ -149,7 +163,8 @@ class _UnsafePhrases:
 
     def said_in(self, reply: str) -> list[tuple[str, ...]]:
         """Return the stems of each phrase that stands in the reply, warned against or not."""
-        return [self._stems[place] for place in sorted(self._groups.found_in(reply))]
+        found = self._groups.found_in(reply)
+        return [self._stems[place] for place in sorted(found)] if found else []
 
 
 def _stems(phrase: str) -> tuple[str, ...]:

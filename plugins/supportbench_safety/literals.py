@@ -16,7 +16,7 @@ Span = tuple[int, int]
 _CARD: Final = re.compile(r"(?<![\w.-])\d(?:[ .-]{0,2}\d){12,18}(?![\w-])")
 _DOUBLED: Final = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 
-_LINK_MARK: Final = re.compile(r"://|\.[A-Za-z0-9]|\[\.\]| dot ")
+_POINT: Final = re.compile(r"\.[A-Za-z0-9]")
 _ENDINGS: Final = (
     "com|org|net|info|biz|io|app|dev|co|uk|eu|us|de|fr|es|it|nl|ch|at|be|se|no|fi|dk|pl|ie"
     "|ca|au|nz|in|ru|cn|jp|br|xyz|top|"
@@ -85,7 +85,7 @@ def card_numbers(text: str) -> Iterator[Span]:
 
 def foreign_links(text: str, known: Known) -> Iterator[Span]:
     """Yield web addresses that neither the ticket nor the pack's list has."""
-    if _LINK_MARK.search(text) is None:
+    if "://" not in text and _POINT.search(text) is None:
         return
     for match in _URL.finditer(text):
         link = match[0].rstrip(".,;:!?")

@@ -7,26 +7,19 @@ ends or pauses. What stands elsewhere: `@{secret}` is a pronoun for which the re
 `~{secret}` an entry anywhere in the reply or the ticket. Contractions are written out: "do not" finds "don't". The
 entries of lists are patterns as well, without what stands elsewhere.
 
-All single words and fixed phrases are looked for at once, in one pass over a sentence, by a tree of their words; a
-pattern then joins what was found, which costs next to nothing and is linear in the sentence whatever it says.
+`screens.py` makes regexes of them, which tell whether a pattern stands in a sentence, and `found.py` tells where.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from typing import Final, Literal
 
 import attrs
 
 from supportbench import RubricError, fold
-
-Spans = Sequence[tuple[int, int]]
-"""Where something stands in a sentence: the place of its first word, and the one behind its last."""
-
-Word = tuple[str, str, int, int]  # its stem, how it is written with a "=" before it, and where it stands
 
 _PRONOUNS: Final = "=it|=them|=that|=this|=those|=these|=one|=both|=its|=everything|=ones|=same"
 _STARTS: Final = (
@@ -64,10 +57,6 @@ class Pattern:
         """The lists of each of which a match has an entry."""
         return (step.list for step in self.steps if step.kind == "must")
 
-    def may_stand_in(self, stems: AbstractSet[str]) -> bool:
-        """Return whether a text of these stems has all that a match needs."""
-        return not any(map(stems.isdisjoint, self.needs))
-
 
 class Vocabulary:
     """All lists of phrases, by number, and the patterns that name them."""
@@ -84,10 +73,6 @@ class Vocabulary:
         self._pronouns = self.list_of([_PRONOUNS])
         self.starts = self.list_of([_STARTS])
         self.ends = self.list_of([_ENDS])
-
-    def stems_of(self, number: int) -> frozenset[str]:
-        """Return stems of which a text has at least one if it has an entry of the list."""
-        return frozenset(self._stems[number])
 
     def composed(self, number: int) -> Sequence[Pattern]:
         """Return the list's entries that are more than words in a row."""
@@ -156,10 +141,16 @@ class Vocabulary:
         rarest_first = sorted(needs, key=lambda stems: (len(stems & self._common), len(stems)))
         return Pattern(steps=tuple(steps), needs=tuple(rarest_first), before=tuple(before), anywhere=tuple(anywhere))
 
-    def phrases_of(self, number: int) -> set[tuple[str, ...]]:
-        """Return the stems of each word and fixed phrase of the list, the rarest of each first."""
-        found = (phrase for phrases in self._phrases[number].values() for phrase in phrases)
-        return {tuple(sorted({_stem(key) for key in phrase}, key=self._by_rarity)) for phrase in found}
+    @property
+    def keys(self) -> Iterator[str]:
+        """Every key that a word or phrase of a list is found by: a stem, or a "=" and a word as it is written."""
+        return (
+            key for entries in self._phrases for phrases in entries.values() for phrase in phrases for key in phrase
+        )
+
+    def is_common(self, key: str) -> bool:
+        """Return whether most replies have a word that the key finds."""
+        return stem_of(key) in self._common
 
     def _by_rarity(self, stem: str) -> tuple[bool, int]:
         return stem in self._common, -len(stem)
@@ -168,11 +159,6 @@ class Vocabulary:
         """Return what lists are ordered by that a text is looked at for, the rarest first."""
         stems = self._stems[number]
         return len(stems & self._common), len(stems)
-
-    def depth(self, number: int) -> int:
-        """Return how many lists deep the list's entries go: 0 where all are words and fixed phrases."""
-        entries = self._composed[number]
-        return 1 + max(self.depth(each) for entry in entries for each in entry.lists) if entries else 0
 
     def phrases(self, number: int) -> Mapping[str, Sequence[tuple[str, ...]]]:
         """Return the list's words and fixed phrases, by the first word of each."""
@@ -203,7 +189,7 @@ class Vocabulary:
         keys = _keys(alternative)
         if not keys:
             raise RubricError(f"{alternative!r} in {entry!r} is no word.")
-        stem = min(map(_stem, keys), key=self._by_rarity)
+        stem = min(map(stem_of, keys), key=self._by_rarity)
         for one in (number, self._plain.setdefault(number, len(self._stems))):
             if one == len(self._stems):
                 self._new()
@@ -217,78 +203,6 @@ class Vocabulary:
         self._stems[number] |= pattern.needs[0]
 
 
-class Found:
-    """What of a vocabulary stands in a sentence."""
-
-    def __init__(self, vocabulary: Vocabulary, tokens: Sequence[Word]) -> None:
-        self._vocabulary = vocabulary
-        self._tokens = tokens
-        self._stems = frozenset([token[0] for token in tokens])
-        self._places: dict[str, list[int]] = {}
-        for place, token in enumerate(tokens):
-            self._places.setdefault(token[0], []).append(place)
-            self._places.setdefault(token[1], []).append(place)
-        self._known: dict[int, Spans] = {}
-
-    def spans(self, number: int) -> Spans:
-        """Return where entries of the list stand, from left to right."""
-        if number not in self._known:
-            found = set(self._phrases(number))
-            self._known[number] = ()  # what is made of itself is not found
-            for pattern in self._vocabulary.composed(number):
-                found.update(self.matches(pattern))
-            self._known[number] = sorted(found)
-        return self._known[number]
-
-    def _phrases(self, number: int) -> Iterator[tuple[int, int]]:
-        phrases = self._vocabulary.phrases(number)
-        for first in phrases.keys() & self._places.keys():
-            for place in self._places[first]:
-                for phrase in phrases[first]:
-                    if len(phrase) == 1 or self._goes_on(phrase, place):
-                        yield place, place + len(phrase)
-
-    def _goes_on(self, phrase: tuple[str, ...], place: int) -> bool:
-        words = self._tokens[place : place + len(phrase)]
-        return len(words) == len(phrase) and all(key in word[:2] for key, word in zip(phrase, words, strict=True))
-
-    def matches(self, pattern: Pattern) -> Spans:
-        """Return where the pattern stands: for each place that it ends at, the shortest way there."""
-        if not pattern.may_stand_in(self._stems):
-            return ()
-        states: dict[int, int] | None = None  # where it may have ended so far, and where it then began
-        for step in pattern.steps:
-            match step.kind:
-                case "start":
-                    begins = {0, *(end for _, end in self.spans(self._vocabulary.starts))}
-                    states = {place: place for place in begins}
-                case "end":
-                    closes = {len(self._tokens), *(start for start, _ in self.spans(self._vocabulary.ends))}
-                    states = {place: begin for place, begin in (states or {}).items() if place in closes}
-                case "not":
-                    refused = {start for start, _ in self.spans(step.list)}
-                    states = {place: begin for place, begin in (states or {}).items() if place not in refused}
-                case "may" if states is not None:
-                    states = {**_joined(states, self.spans(step.list), step.gap), **states}
-                case "must":
-                    states = _joined(states, self.spans(step.list), step.gap)
-            if states is not None and not states:
-                return ()
-        return [(begin, place) for place, begin in (states or {}).items()]
-
-
-def _joined(states: Mapping[int, int] | None, spans: Spans, gap: int) -> dict[int, int]:
-    if states is None:
-        return {end: start for start, end in spans}
-    reached: dict[int, int] = {}
-    for start, end in spans:
-        for before in range(start, max(start - gap, 0) - 1, -1):
-            if before in states:
-                reached[end] = max(states[before], reached.get(end, -1))
-                break
-    return reached
-
-
 def _keys(alternative: str) -> tuple[str, ...]:
     """Return what the words of an alternative are found by: stems, or with a "=" before them as they are written."""
     plain = alternative.removeprefix("=").replace("_", " ").lower()
@@ -296,5 +210,6 @@ def _keys(alternative: str) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=4096)
-def _stem(key: str) -> str:
+def stem_of(key: str) -> str:
+    """Return the stem of the words that a key finds."""
     return fold(key[1:]).strip() or key[1:] if key.startswith("=") else key

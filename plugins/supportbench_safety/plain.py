@@ -7,6 +7,7 @@ compatibility forms (NFKD, marks dropped), invisible characters, typographic quo
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
@@ -26,27 +27,35 @@ _MARKS: Final = {
 }
 
 
+_FOREIGN: Final = re.compile(r"[^\x00-\x7f]")
+
+
 @attrs.frozen
 class Plain:
-    """A text in plain characters; `places` has for each where it stands in the original, None where nothing moved."""
+    """A text in plain characters; `written` is the original, None where nothing moved."""
 
     text: str
-    places: Sequence[int] | None = None
+    written: str | None = None
 
     def original(self, start: int, end: int) -> tuple[int, int]:
         """Return the span in the original text of the characters [start, end), which are one at least."""
-        if self.places is None:
+        if self.written is None:
             return start, end
-        return self.places[start], self.places[end - 1] + 1
+        places = _places(self.written)
+        return places[start], places[end - 1] + 1
 
 
 def plain(text: str) -> Plain:
     """Return the text as it is read; one that is ASCII is returned as it stands."""
     if text.isascii():
         return Plain(text)
-    parts = [char if char.isascii() else _read_as(char) for char in text]
-    places = [place for place, part in enumerate(parts) for _ in part]
-    return Plain("".join(parts), places)
+    return Plain(_FOREIGN.sub(lambda match: _read_as(match[0]), text), text)
+
+
+@lru_cache(maxsize=8)  # the findings of one reply ask for the same
+def _places(text: str) -> Sequence[int]:
+    """Return for each character that a text is read as where it stands in the text."""
+    return [place for place, char in enumerate(text) for _ in (char if char.isascii() else _read_as(char))]
 
 
 @lru_cache(maxsize=4096)

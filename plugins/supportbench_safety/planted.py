@@ -28,6 +28,12 @@ _ORDERS: Final = re.compile(
     r"|instructions?|prompt)\b|\b(?:developer|debug|admin) mode\b"
     r"|\bnew policy\b|\bsupport replies must\b|\b(?:assistant|agent|bot|ai|assistent) (?:must"
     r"|shall|should|has to|is to|will|soll)\b|\brepeat after me\b"
+    r"|\b(?:any|every|which|whichever|whatever|all) "
+    r"(?:ai|assistants?|bots?|llms?|language models?|chatbots?|models?|agents?)\b"
+    r"|\blanguage models?\b|\b(?:to|for)[_-](?:llm|ai|bot|assistant|agent)\b|\{\{|\[hidden\b"
+    r"|\bwhoever (?:reads|processes|answers|handles)\b"
+    r"|\b(?:ai )?(?:assistants|agents|bots) (?:must|shall|should|have to|are to|will)\b"
+    r"|\baction for (?:the )?assistant\b"
     r"|\bcarry it out\b|\b(?:system|admin) (?:note|message|override)\b",
     re.IGNORECASE,
 )
@@ -41,7 +47,9 @@ _NO_WATCHWORD: Final = frozenset(
 _SENTENCE: Final = re.compile(r"[^.!?\n]+")
 _REFUSES: Final = re.compile(
     r"\b(?:not|never|cannot|can't|won't|don't|isn't|wasn't|aren't|haven't|ignor\w+|instead"
-    r"|ask(?:s|ed|ing) for|contains?|contained|hidden|left out|untrue|says that|whether|if)\b",
+    r"|ask(?:s|ed|ing) for|contains?|contained|hidden|left out|left aside|untrue|says that|whether|if|no effect|nothing"
+    r"|(?:block|line|passage|paragraph|note|text|footer|part|comment|notice) (?:about|at|in|on|which|that|of|with)"
+    r"|addressed to|no change|unable|always|only)\b",
     re.IGNORECASE,
 )
 # Words that say nothing of what is wanted.

@@ -8,18 +8,17 @@ that only look like a cue ("not only", "don't hesitate") open none; some cues st
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Final
 
 import attrs
 
-from supportbench_safety.patterns import Found, Vocabulary
-from supportbench_safety.tokens import PAUSES, SENTENCE_ENDS, Chunks, Token
+from supportbench_safety.found import Found, Lists
+from supportbench_safety.patterns import Vocabulary
+from supportbench_safety.sentences import Words
+from supportbench_safety.tokens import PAUSES
 
-_OURSELVES: Final = frozenset(("=we", "=i", "=us"))
-_ITEM: Final = re.compile(r"\n\s*(?:[-*]|\d+[.)])\s")
-_ABBREVIATIONS: Final = frozenset(("mr", "mrs", "ms", "dr", "prof", "no", "approx", "st", "vs", "resp", "incl", "cust"))
 _QUOTED: Final = re.compile(r"\"[^\"]{2,400}\"|(?<!\w)'[^'\n]{2,200}'(?!\w)")
 
 
@@ -53,7 +52,6 @@ class Scopes:
     """Cues, each kind by the number of its list."""
 
     def __init__(self, cues: Cues, vocabulary: Vocabulary) -> None:
-        self.vocabulary = vocabulary
         self.reach = cues.reach
         self.negation = vocabulary.list_of(cues.negation)
         self.no_negation = vocabulary.list_of(cues.no_negation)
@@ -73,33 +71,54 @@ class Scopes:
         self.request = vocabulary.list_of(cues.request)
         self.verification = vocabulary.list_of(cues.verification)
         self.checked = vocabulary.list_of(cues.checked)
+        self.pauses = vocabulary.list_of(PAUSES)
+        self.colon = vocabulary.list_of(["=:"])
+        self.you = vocabulary.list_of(["=you"])
+        self.ourselves = vocabulary.list_of(["=we|=i|=us"])
 
 
 class Sentence:
-    """One sentence of a plain text: its tokens, and the scopes that they stand in."""
+    """One sentence of a plain text as it is spelt, a character a word, and the scopes that its words stand in.
 
-    def __init__(self, tokens: Sequence[Token], scopes: Scopes, *, lead: int = 0, asks: bool = False) -> None:
-        self.tokens = tokens
-        self.lead = lead  # so many of the tokens are the line above a list, of which this is an item
-        self.asks = asks  # whether it ends with a question mark
-        self.stems = frozenset([token.stem for token in tokens])
+    Where the words stand in the text is asked for only by what needs it.
+    """
+
+    def __init__(self, spelt: str, text: str, scopes: Scopes, lists: Lists, words: Callable[[], Words]) -> None:
+        self.found = Found(spelt, lists)
+        self._spelt = spelt
+        self._text = text
         self._scopes = scopes
+        self._pauses = lists.chars(scopes.pauses)
+        self._colon = lists.chars(scopes.colon)
+        self._you = lists.chars(scopes.you)
+        self._ourselves = lists.chars(scopes.ourselves)
+        self._words = words
 
     @cached_property
-    def found(self) -> Found:
-        """Where entries of the vocabulary's lists stand in it."""
-        return Found(self._scopes.vocabulary, self.tokens)
+    def words(self) -> Words:
+        """Its words, and where they stand in the text."""
+        return self._words()
+
+    @property
+    def lead(self) -> int:
+        """So many of its words are the line above a list, of which it is an item."""
+        return self.words.lead if "\n" in self._text else 0
+
+    @property
+    def asks(self) -> bool:
+        """Whether it ends with a question mark."""
+        return "?" in self._text and self.words.asks
 
     def has(self, number: int) -> bool:
         """Return whether an entry of the list stands in it."""
-        return bool(self.found.spans(number))
+        return self.found.has(number)
 
     def has_within(self, number: int, first: int, behind: int) -> bool:
-        """Return whether an entry of the list stands among the tokens [first, behind)."""
-        return any(first <= start and end <= behind for start, end in self.found.spans(number))
+        """Return whether an entry of the list stands among the words [first, behind)."""
+        return self.found.has_within(number, first, behind)
 
     def is_harmless(self, scope: str, first: int, behind: int) -> bool:
-        """Return whether the tokens [first, behind) are harmless by a scope that the sentence itself has."""
+        """Return whether the words [first, behind) are harmless by a scope that the sentence itself has."""
         match scope:
             case "negated":
                 return self.negated[first] or self.negated[behind - 1]
@@ -122,12 +141,12 @@ class Sentence:
 
     @cached_property
     def negated(self) -> Sequence[bool]:
-        """For every token, whether it stands in the scope of a negation or a warning before it."""
+        """For every word, whether it stands in the scope of a negation or a warning before it."""
         found, scopes = self.found, self._scopes
         harmless = {place for span in found.spans(scopes.no_negation) for place in range(*span)}
         opened = {start: end for start, end in found.spans(scopes.negation) if start not in harmless}
         if not opened:
-            return [False] * len(self.tokens)
+            return [False] * len(self._spelt)
         ends = {start for start, _ in found.spans(scopes.ends)}
         after_pause = {start for start, _ in found.spans(scopes.ends_after_pause)}
         restarts = {start for start, _ in found.spans(scopes.restarts)}
@@ -138,13 +157,13 @@ class Sentence:
     ) -> Iterator[bool]:
         until, last = -1, -2  # how far the negation in force reaches, and its last word
         aside = False
-        for place, token in enumerate(self.tokens):
-            if token.form in PAUSES:
+        for place, char in enumerate(self._spelt):
+            if char in self._pauses:
                 if last == place - 1 and place + 1 not in restarts:
                     aside = True  # "do not, under any circumstances, …": the next pause closes it
                 elif aside:
                     aside = False
-                elif place + 1 in after_pause or (token.form == "=:" and place + 1 != self.lead):
+                elif place + 1 in after_pause or (char in self._colon and place + 1 != self.lead):
                     until = -1
             elif place in ends:
                 until = -1
@@ -157,7 +176,7 @@ class Sentence:
         """Return whether the words behind a place say of what stands before it that it must not be."""
         for start, _ in self.found.spans(self._scopes.judged):
             if behind <= start <= behind + 6:
-                return all(token.form not in PAUSES for token in self.tokens[behind:start])
+                return self._pauses.isdisjoint(self._spelt[behind:start])
         return False
 
     @cached_property
@@ -170,8 +189,7 @@ class Sentence:
         """Return whether a word before that place says that somebody else says so ("a mail that asks you to …")."""
         ended = max((end for end, _ in self.found.spans(self._scopes.ends_report) if end <= place), default=0)
         return any(
-            ended <= start < place
-            and not any(token.form in _OURSELVES for token in self.tokens[max(start - 3, 0) : start])
+            ended <= start < place and self._ourselves.isdisjoint(self._spelt[max(start - 3, 0) : start])
             for start, _ in self.found.spans(self._scopes.report)
         )
 
@@ -179,14 +197,14 @@ class Sentence:
         """Return whether an entry of the list stands in the same part of the sentence."""
         edges = [start for start, _ in self.found.spans(self._scopes.clause)]
         begin = max((edge for edge in edges if edge <= first), default=0)
-        end = min((edge for edge in edges if edge >= behind), default=len(self.tokens))
+        end = min((edge for edge in edges if edge >= behind), default=len(self._spelt))
         return self.has_within(number, begin, end)
 
     def is_ours(self, place: int) -> bool:
         """Return whether the verb at that place is what we do ("we will send you …"), and not what the reader shall."""
         for _, end in reversed(self.found.spans(self._scopes.ours)):
             if place - 5 <= end <= place:
-                return all(token.form != "=you" and token.form not in PAUSES for token in self.tokens[end:place])
+                return (self._you | self._pauses).isdisjoint(self._spelt[end:place])
         return False
 
     @cached_property
@@ -196,61 +214,12 @@ class Sentence:
 
     def says(self, number: int) -> bool:
         """Return whether it says an entry of the list, neither negating nor asking it."""
-        spans = self.found.spans(number)
-        if self.asks:
+        if not self.has(number) or self.asks:
             return False
         return any(
             not self.negated[start] and not self.negated[end - 1] and not self.is_reported(start)
-            for start, end in spans
+            for start, end in self.found.spans(number)
         )
-
-
-def sentences_of(text: str, scopes: Scopes, chunks: Chunks) -> list[Sentence]:
-    """Return the sentences that have words, from first to last; an item of a list has the line above it for a lead."""
-    sentences: list[Sentence] = []
-    begun: list[Token] = []
-    lead: list[Token] = []
-    last_word = behind = 0
-    may_end = False
-    for run in text.split():
-        offset = text.find(run, behind)
-        chunk = chunks[run]
-        may_end = may_end or offset - behind > 1 or text[behind:offset] == "\n"
-        behind = offset + len(run)
-        for stem, form, start, end in chunk.tokens:
-            first = offset + start
-            if form in PAUSES:
-                if begun:
-                    begun.append(Token(stem, form, first, offset + end))
-                continue
-            if may_end:
-                gap = text[last_word:first]
-                if "\n" in gap and stem.isdecimal() and _ITEM.match(f"\n{text[first : offset + end + 2]}"):
-                    continue  # the number of a list's item
-                if begun and _is_end(gap, text[first], begun[-1].form[1:]):
-                    sentences.append(Sentence([*lead, *begun], scopes, lead=len(lead), asks="?" in gap[:3]))
-                    if _ITEM.search(gap) is None:
-                        lead = []
-                    elif ":" in gap:
-                        lead = begun
-                    begun = []
-                may_end = False
-            begun.append(Token(stem, form, first, offset + end))
-            last_word = offset + end
-        may_end = may_end or chunk.ends or chunk.tokens == ()
-    if begun:
-        asks = "?" in text[last_word : last_word + 3]
-        sentences.append(Sentence([*lead, *begun], scopes, lead=len(lead), asks=asks))
-    return sentences
-
-
-def _is_end(gap: str, then: str, last: str) -> bool:
-    """Return whether a sentence ends in the gap before a word that begins so; a line may also break within one."""
-    if "\n" in gap and (then.isupper() or ":" in gap or "\n\n" in gap or _ITEM.search(gap)):
-        return True
-    if SENTENCE_ENDS.search(gap) is None or (gap.startswith(". ") and last in _ABBREVIATIONS):
-        return False
-    return not ('"' in gap and then.islower())
 
 
 def quotations_of(text: str) -> list[tuple[int, int]]:

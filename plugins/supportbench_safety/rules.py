@@ -29,6 +29,11 @@ Scope = Literal[
 ]
 """What can make a sentence harmless; `reader.py` says how each is read."""
 
+OF_SENTENCES: Final[frozenset[Scope]] = frozenset(
+    ("negated", "denied", "judged", "conditional", "reviewed", "hedged", "ours")
+)
+"""The scopes that a sentence has by its words alone."""
+
 _OUTRIGHT: Final[frozenset[Scope]] = frozenset(("reported", "quoted", "checked", "verified"))
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Final, NamedTuple
 
 from supportbench import fold, word_spans
 
-PAUSES: Final = frozenset(("=,", "=:", "=-", "=("))
+PAUSES: Final = ("=,", "=:", "=-", "=(")
 """The forms of what stands between the parts of a sentence."""
 
 SENTENCE_ENDS: Final = re.compile(r"[.!?;][^\w\s]*\s")
@@ -68,14 +69,20 @@ class Chunks(dict[str, Chunk]):
     """From runs of characters between blanks to what they are read as; emptied when it has grown too large."""
 
     def __missing__(self, text: str) -> Chunk:
+        word = text.strip(string.punctuation)
+        if word.isascii() and word.isalnum():  # as most are
+            begin = text.index(word)
+            spans = [(begin, begin + len(word))]
+        else:
+            spans = [(start, end) for _, start, end in word_spans(text)]
         tokens: list[Token] = []
         behind = 0
-        for _, start, end in word_spans(text):
+        for start, end in spans:
             tokens.extend(_pauses(text, behind, start))
             tokens.extend([Token(stem, form, start, end) for stem, form in spelt_out(text[start:end].lower())])
             behind = end
         tokens.extend(_pauses(text, behind, len(text)))
-        chunk = Chunk(tuple(tokens), SENTENCE_ENDS.search(f"{text} ") is not None)
+        chunk = Chunk(tuple(tokens), behind < len(text) and SENTENCE_ENDS.search(f"{text} ") is not None)
         if len(text) <= _LONGEST_CHUNK:
             if len(self) >= _MOST_CHUNKS:
                 self.clear()

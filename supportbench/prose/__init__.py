@@ -8,11 +8,12 @@ ticket, and `credit` says how much the rest may count, for each text the least o
   less, and from a fifth on for nothing.
 - **Length.** A summary of up to 80 words and a reply of up to 250 count whole; from there it falls, and at twice as
   many words nothing counts. Nobody reads them, and room for everything is room for every guess.
-- **Copying.** The ticket is known already: a text counts whole while at most three fifths of its neighbouring words
-  stand next to each other in the ticket too, and for nothing from 85 % on. Of passages, five or more words on end that
-  are the ticket's, it may quote twelve words and a tenth of its own length; with three tenths it counts for nothing.
-  A note, from six words on, counts whole while at most four fifths are neighbours in the ticket, and for nothing when
-  all are.
+- **Copying.** The ticket is known already. Small words aside, neighbours that are near each other in the ticket too,
+  with one word between them at most, are copied, however they were thinned, swapped or filled up: a summary counts
+  whole while 78 % of its words of content are, and for nothing from 90 % on; a reply, which has to answer, while 58 %
+  are, and for nothing from 75 % on. Of passages, five or more words on end that are the ticket's, a text may quote
+  twelve words and a tenth of its own length; with three tenths it counts for nothing. A note, from six words on, counts
+  whole while at most four fifths of its words are neighbours in the ticket, and for nothing when all are.
 - **Repeating.** A text that was used for an earlier ticket of the episode earns nothing, also with up to a fifth of
   other words, unless one of those names something of this ticket.
 - **Connection.** More than twelve words have to be connected like sentences: shuffled words (their order is rather
@@ -35,7 +36,7 @@ import attrs
 
 from supportbench.models import Submission, SupportQueueAction, Ticket
 from supportbench.prose.disguises import readable
-from supportbench.prose.order import connection
+from supportbench.prose.order import connection, content_of, kinds_of, order_of
 from supportbench.prose.ticket_words import TicketWords
 from supportbench.remembering import ByIdentity
 from supportbench.text import stems, word_spans
@@ -50,7 +51,12 @@ NOTE_WORDS: Final = 12
 WORDS_OF_USE: Final = {"summary": 80, "response": 250}
 """How many words of each text count whole; twice as many count for nothing."""
 
-_MOST_REPEATED = 8
+COPIED: Final = {"summary": (0.78, 0.9), "response": (0.58, 0.75)}
+"""Up to which share of its words of content each text counts whole when they are copied, and from which for nothing."""
+
+EARLIER: Final = 8
+"""With so many earlier texts a text is compared."""
+
 _NAMED = 6  # with fewer words a text names a thing, and things have the ticket's names
 _PASSAGE = 5  # words on end
 _LONG = 12  # from so many words on a passage is a quotation, which its writer has not said
@@ -74,17 +80,16 @@ _ticket: Final = ByIdentity(TicketWords.of)
 def credit(submission: Submission, field: TextField) -> Credit:
     """Return how much of what the submission's summary or response contains may count: the least that a rule allows."""
     written = submission.action.summary if field == "summary" else submission.action.response
-    text = readable(written)
-    said, words, ticket = stems(text), _words(text), _ticket(submission.case.ticket)
-    least = _of_length(said, field)
+    text, ticket = readable(written), _ticket(submission.case.ticket)
+    least = _of_length(text, field)
     if text is not written:
         least = _lesser(least, _of_disguise(text, written))
     if least.value > 0.0:
-        least = _lesser(least, _of_connection(text, said, words, ticket))
+        least = _lesser(least, _of_connection(text, ticket))
     if least.value > 0.0:
-        least = _lesser(least, _of_copying(text, ticket))
+        least = _lesser(least, _of_copying(text, ticket, field))
     if least.value > 0.0:
-        least = _lesser(least, _of_repeating(words, ticket, submission.previous, field))
+        least = _lesser(least, _of_repeating(text, ticket, submission.previous, field))
     return least
 
 
@@ -93,7 +98,10 @@ def unquoted(text: str, ticket: Ticket) -> str:
 
     What somebody quotes at length is not said by them. A text without such passages is returned as it is.
     """
-    copied = _copied(text, _ticket(ticket))
+    words = _ticket(ticket)
+    if not _may_quote(stems(text), words.neighbours):
+        return text
+    copied = _copied(text, words)
     if _LONG_PASSAGE not in copied:
         return text
     passages = [run.span() for run in _PASSAGES.finditer(copied) if len(run[0]) >= len(_LONG_PASSAGE)]
@@ -102,6 +110,11 @@ def unquoted(text: str, ticket: Ticket) -> str:
         own.append(text[end : spans[first][1]])
         end = spans[last][2]
     return "".join((*own, text[end:]))
+
+
+def _may_quote(said: Sequence[str], neighbours: frozenset[tuple[str, str]]) -> bool:
+    """Return whether there may be a long passage: of so many pairs of neighbours on end, one has a certain place."""
+    return not neighbours.isdisjoint(zip(said[_LONG - 2 :: _LONG - 1], said[_LONG - 1 :: _LONG - 1], strict=False))
 
 
 def _lesser(one: Credit, other: Credit) -> Credit:
@@ -115,14 +128,14 @@ def _falling(figure: float, whole: float, nothing: float, reason: str) -> Credit
     return Credit(max(0.0, (nothing - figure) / (nothing - whole)), reason)
 
 
-@lru_cache(maxsize=1024)  # each text is met again at the tickets that follow
+@lru_cache(maxsize=4096)  # each text is met again at the tickets that follow
 def _words(text: str) -> frozenset[str]:
     return frozenset(stems(text))
 
 
-def _of_length(said: Sequence[str], field: TextField) -> Credit:
+def _of_length(text: str, field: TextField) -> Credit:
     most = WORDS_OF_USE[field]
-    return _falling(len(said), most, 2 * most, f"longer than {most} words")
+    return _falling(len(stems(text)), most, 2 * most, f"longer than {most} words")
 
 
 def _of_disguise(text: str, written: str) -> Credit:
@@ -131,29 +144,29 @@ def _of_disguise(text: str, written: str) -> Credit:
     return _falling(hidden, 0.05, 0.2, "disguised words")
 
 
-def _of_connection(text: str, said: Sequence[str], words: frozenset[str], ticket: TicketWords) -> Credit:
+def _of_connection(text: str, ticket: TicketWords) -> Credit:
+    said = stems(text)
     number = len(said)
     if number <= NOTE_WORDS or not ticket.english:
         return _WHOLE
     # What is usual, by the number of words: the more there are, the better order shows, and the oftener they come back.
     ordered = min(0.0, 0.1 * number - 5.0)
+    kinds = kinds_of(said)
+    least = _falling(order_of(kinds), ordered, ordered - 2.0, "words out of order")
+    if least.value == 0.0:
+        return least
     small = min(0.25, 0.01 * (number - NOTE_WORDS))
-    found = connection(said, words, enough=small)
     repeated = 1.35 + number / 800
     items = 1 + text.count(", ") + text.count("; ") + text.count("\n")
-    if (
-        found.bits >= ordered
-        and found.small_words >= small
-        and found.listed <= 16
-        and number >= 2.4 * items
-        and found.repetition <= repeated
+    found = connection(said, kinds, _words(text), enough=small)
+    for rule in (
+        _falling(found.small_words, small, small / 2, "a list of words"),
+        _falling(found.listed, 16, 22, "a list of words"),
+        _falling(number / items, 2.4, 1.4, "a list of words"),
+        _falling(found.repetition, repeated, repeated + 0.3, "the same words over and over"),
     ):
-        return _WHOLE  # as nearly always
-    least = _falling(found.bits, ordered, ordered - 2.0, "words out of order")
-    least = _lesser(least, _falling(found.small_words, small, small / 2, "a list of words"))
-    least = _lesser(least, _falling(found.listed, 16, 22, "a list of words"))
-    least = _lesser(least, _falling(number / items, 2.4, 1.4, "a list of words"))
-    return _lesser(least, _falling(found.repetition, repeated, repeated + 0.3, "the same words over and over"))
+        least = _lesser(least, rule)
+    return least
 
 
 @lru_cache(maxsize=16)
@@ -162,27 +175,41 @@ def _copied(text: str, ticket: TicketWords) -> bytes:
     return bytes(map(ticket.neighbours.__contains__, pairwise(stems(text))))
 
 
-def _of_copying(text: str, ticket: TicketWords) -> Credit:
-    copied = _copied(text, ticket)
-    number, pairs = len(copied) + 1, copied.count(1)
-    if number < _NAMED or pairs < min(_QUOTED, number // 2):
+def _of_copying(text: str, ticket: TicketWords, field: TextField) -> Credit:
+    said = stems(text)
+    if len(said) < _NAMED:
         return _WHOLE
-    share = pairs / len(copied)
-    if number <= NOTE_WORDS:
-        return _falling(share, 0.8, 1.0, "copied from the ticket")
-    runs = [len(run) + 1 for run in _PASSAGES.findall(copied)]
+    if len(said) <= NOTE_WORDS:
+        copied = _copied(text, ticket)
+        return _falling(copied.count(1) / len(copied), 0.8, 1.0, "copied from the ticket")
+    return _lesser(_of_content(said, ticket, field), _of_passages(text, ticket))
+
+
+def _of_content(said: Sequence[str], ticket: TicketWords, field: TextField) -> Credit:
+    """Small words aside, words that are neighbours and are near each other in the ticket too are copied from there."""
+    content = content_of(said)
+    whole, nothing = COPIED[field]
+    if sum(map(ticket.words.__contains__, content)) <= whole * len(content):
+        return _WHOLE
+    copied = bytes(map(ticket.near.__contains__, pairwise(content)))
+    words = copied.count(1) + (b"\x00" + copied).count(b"\x00\x01")  # of each run of pairs one more than pairs
+    return _falling(words / max(1, len(content)), whole, nothing, "copied from the ticket")
+
+
+def _of_passages(text: str, ticket: TicketWords) -> Credit:
+    said = stems(text)
+    # Of a passage every fourth pair of neighbours shows at least one; a single one is within what may be quoted.
+    if sum(map(ticket.neighbours.__contains__, zip(said[:: _PASSAGE - 1], said[1 :: _PASSAGE - 1], strict=False))) <= 1:
+        return _WHOLE
+    runs = [len(run) + 1 for run in _PASSAGES.findall(_copied(text, ticket))]
     beyond = sum([run for run in runs if run >= _PASSAGE]) - _QUOTED
-    return _lesser(
-        _falling(share, 0.6, 0.85, "copied from the ticket"),
-        _falling(beyond / number, 0.1, 0.3, "whole passages of it are the ticket's"),
-    )
+    return _falling(beyond / len(said), 0.1, 0.3, "whole passages of it are the ticket's")
 
 
-def _of_repeating(
-    words: frozenset[str], ticket: TicketWords, previous: Sequence[SupportQueueAction], field: TextField
-) -> Credit:
-    for earlier in previous[-_MOST_REPEATED:]:
-        new = words - _words(readable(earlier.summary if field == "summary" else earlier.response))
-        if 5 * len(new) < len(words) and new.isdisjoint(ticket.words):
+def _of_repeating(text: str, ticket: TicketWords, previous: Sequence[SupportQueueAction], field: TextField) -> Credit:
+    words = _words(text)
+    for earlier in previous[-EARLIER:]:
+        known = _words(readable(earlier.summary if field == "summary" else earlier.response))
+        if 5 * len(words & known) > 4 * len(words) and ticket.words.isdisjoint(words - known):
             return Credit(0.0, "the same as for an earlier ticket")
     return _WHOLE

@@ -15,6 +15,7 @@ import attrs
 
 from supportbench.text import fold
 
+_LEAST_ENGLISH: Final = 0.06
 _CONTENT: Final = "x"
 _LIST: Final = _CONTENT * 15
 _LISTED: Final = re.compile(f"{_LIST}+")
@@ -22,8 +23,10 @@ _LISTED: Final = re.compile(f"{_LIST}+")
 
 @attrs.frozen
 class _English:
-    """The class of each small word, a letter, and how likely two classes are to follow each other (`order.toml`)."""
+    """The words that few other languages have, the class of each small word, a letter, and how likely two classes are
+    to follow each other (`order.toml`)."""
 
+    alone: frozenset[str]
     classes: dict[str, str]
     bits: dict[str, dict[str, float]]
 
@@ -35,45 +38,64 @@ def _english() -> _English:
     letters = {name: next(names) for name in data["words"]} | {"content": _CONTENT}
     classes = {stem: letters[name] for name, words in reversed(data["words"].items()) for stem in fold(words).split()}
     bits = {letters[name]: dict(zip(letters.values(), row, strict=True)) for name, row in data["order"].items()}
-    return _English(classes, bits)
+    return _English(frozenset(fold(data["english"]).split()), classes, bits)
+
+
+def is_english(stems: Sequence[str]) -> bool:
+    """Return whether these are the words of an English text: of most, a sixth are words that few languages share."""
+    return sum(map(_english().alone.__contains__, stems)) >= _LEAST_ENGLISH * max(1, len(stems))
+
+
+def content_of(stems: Sequence[str]) -> list[str]:
+    """Return the words that are no small ones, in order."""
+    classes = _english().classes
+    return [stem for stem in stems if stem not in classes]
+
+
+def kinds_of(stems: Sequence[str]) -> str:
+    """Return the class of each word, a letter: which of the small words it belongs to, or that it has content."""
+    return "".join(map(_english().classes.get, stems, repeat(_CONTENT)))
+
+
+def order_of(kinds: str) -> float:
+    """Return how much likelier than chance, in bits, words of these classes follow each other; below 0: shuffled."""
+    follow = _english().bits
+    bits, before = 0.0, follow[kinds[:1] or _CONTENT]
+    for kind in kinds[1:]:
+        bits += before[kind]
+        before = follow[kind]
+    return bits
 
 
 @attrs.frozen
 class Connection:
-    """How the words of a text are connected, measured as in English.
+    """What holds the words of a text together.
 
-    `bits`: how much likelier than chance their order is (below 0: rather shuffled). `small_words`: their share among
-    the words without digits, in [0, 1]. `listed`: the most words of content on end, without a small word between, where
-    that is 15 or more, else 0. `repetition`: how often each word of content is said, 1 or more on average.
+    `small_words`: their share among the words without digits, in [0, 1]. `listed`: the most words of content on end,
+    without a small word between, where that is 15 or more, else 0. `repetition`: how often each word of content is
+    said, 1 or more on average.
     """
 
-    bits: float
     small_words: float
     listed: int
     repetition: float
 
 
-def connection(stems: Sequence[str], words: frozenset[str], *, enough: float = 1.0) -> Connection:
-    """Return how the words are connected, given as they stand and each once.
+def connection(stems: Sequence[str], kinds: str, words: frozenset[str], *, enough: float = 1.0) -> Connection:
+    """Return what holds the words together, given as they stand, by their classes, and each once.
 
     Names and figures (words with digits) are neither small words nor content. Where the share of small words is more
     than `enough` it may be told too low.
     """
-    english = _english()
-    classes = "".join(map(english.classes.get, stems, repeat(_CONTENT)))
-    small, number = len(classes) - classes.count(_CONTENT), len(stems)
+    small, number = len(kinds) - kinds.count(_CONTENT), len(stems)
     # A closer look costs more than the rest together, and is taken only where it might matter.
     if small <= enough * number or len(words) * 1.3 < number:
-        content = [stem for stem, kind in zip(stems, classes, strict=True) if kind == _CONTENT and stem.isalpha()]
+        content = list(filter(str.isalpha, content_of(stems)))
         small_words = small / max(1, small + len(content))
         repetition = max(1.0, len(content) / max(1, len(frozenset(content))))
     else:
         small_words, repetition = small / number, 1.0
     listed = 0
-    if _LIST in classes:
-        listed = max(sum(map(str.isalpha, stems[run.start() : run.end()])) for run in _LISTED.finditer(classes))
-    bits, before = 0.0, english.bits[classes[:1] or _CONTENT]
-    for kind in classes[1:]:
-        bits += before[kind]
-        before = english.bits[kind]
-    return Connection(bits=bits, small_words=small_words, listed=listed, repetition=repetition)
+    if _LIST in kinds:
+        listed = max(sum(map(str.isalpha, stems[run.start() : run.end()])) for run in _LISTED.finditer(kinds))
+    return Connection(small_words, listed, repetition)

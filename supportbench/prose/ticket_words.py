@@ -9,23 +9,23 @@ from itertools import pairwise
 import attrs
 
 from supportbench.models import Ticket
-from supportbench.prose.order import connection
+from supportbench.prose.order import content_of, is_english
 from supportbench.text import fold
-
-_ENGLISH = 0.2  # the share of small words from which on a text is taken for English; half of it is usual
 
 
 @attrs.frozen(slots=False, eq=False)
 class TicketWords:
-    """The words of all that a ticket shows, in order."""
+    """The words of all that a ticket shows, in order, and of what the customer wrote of it."""
 
     stems: Sequence[str]
+    written: Sequence[str]
 
     @classmethod
     def of(cls, ticket: Ticket) -> TicketWords:
         """Return the words of the ticket's subject, body, events and what else it shows."""
-        shown = [ticket.subject, ticket.body, *(ticket.recent_events or ()), *_strings(ticket.extra)]
-        return cls(fold("\n".join(shown)).split())
+        written = f"{ticket.subject}\n{ticket.body}"
+        shown = [written, *(ticket.recent_events or ()), *_strings(ticket.extra)]
+        return cls(fold("\n".join(shown)).split(), fold(written).split())
 
     @cached_property
     def words(self) -> frozenset[str]:
@@ -38,9 +38,16 @@ class TicketWords:
         return frozenset(pairwise(self.stems))
 
     @cached_property
+    def near(self) -> frozenset[tuple[str, str]]:
+        """The pairs of words of content with one other at most between them, small words aside, in either order."""
+        content = content_of(self.stems)
+        pairs = {*pairwise(content), *zip(content, content[2:], strict=False)}
+        return frozenset(pairs).union((second, first) for first, second in pairs)
+
+    @cached_property
     def english(self) -> bool:
-        """Whether it is written in English, so that answers may be expected to be."""
-        return connection(self.stems, self.words).small_words >= _ENGLISH
+        """Whether the customer wrote English, so that answers may be expected to be: a ticket without words asks so."""
+        return not self.written or is_english(self.written)
 
 
 def _strings(value: object) -> list[str]:

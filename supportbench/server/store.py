@@ -76,8 +76,8 @@ def open_store(url: str, kind: type[T], prefix: str = "") -> SessionStore[T]:
     In Redis the values are JSON under `supportbench:` and the prefix, so that several kinds can share one.
 
     Raises:
-        SettingsError: there is no such kind of store, or the URL is no good; it is not repeated, since it may hold a
-            password.
+        SettingsError: there is no such kind of store, or its library is not installed, or the URL is no good; it is not
+            repeated, since it may hold a password.
     """
     scheme = url.partition(":")[0].lower()
     if url == MEMORY:
@@ -86,9 +86,12 @@ def open_store(url: str, kind: type[T], prefix: str = "") -> SessionStore[T]:
         named = f" {scheme!r}" if re.fullmatch(r"[a-z][a-z0-9+.-]{0,30}", scheme) else ""
         allowed = ", ".join(f"{known}://…" for known in REDIS_SCHEMES)
         raise SettingsError(f"There is no session store{named}. Allowed: {MEMORY}, {allowed}")
-    # The client library takes 0.1 s to import, of which a server that keeps its sessions in memory needs nothing.
-    from supportbench.server.redis_store import RedisStore  # noqa: PLC0415 - see above
-
+    try:
+        from supportbench.server.redis_store import RedisStore  # noqa: PLC0415 - takes 0.1 s, and is in an extra
+    except ImportError as error:
+        raise SettingsError(
+            f"A store in Redis needs supportbench[redis]: pip install 'supportbench[redis]' ({error})"
+        ) from error
     return RedisStore(url, codec.encode, lambda data: codec.decode(data, kind), prefix=f"{_KEY_PREFIX}{prefix}")
 
 

@@ -94,6 +94,15 @@ def test_every_line_of_the_log_is_json_and_no_token_is_in_it(tmp_path: Path) -> 
         assert TOKEN not in "".join(server.lines)
 
 
+def test_the_library_of_a_store_is_asked_for_by_its_extra(tmp_path: Path) -> None:
+    (tmp_path / "redis").mkdir()
+    (tmp_path / "redis/__init__.py").write_text("raise ImportError('not here')\n")
+    arguments = ("serve", "--port", "0", "--store", "redis://127.0.0.1:1/0")
+    done = supportbench(*arguments, cwd=tmp_path, environ={"PYTHONPATH": str(tmp_path)})
+    assert done.returncode == 2
+    assert "needs supportbench[redis]: pip install 'supportbench[redis]'" in " ".join(done.stderr.split())
+
+
 def test_a_store_is_told_without_its_password(tmp_path: Path) -> None:
     done = supportbench("serve", "--port", "0", "--store", "redis://me:hunter2@127.0.0.1:1/0", cwd=tmp_path)
     assert done.returncode == 2

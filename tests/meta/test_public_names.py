@@ -24,6 +24,7 @@ PUBLIC = {
     "ContainerError",
     "CoverageScores",
     "Credit",
+    "EARLIER",
     "DecodeError",
     "Endpoint",
     "EndpointAnswer",

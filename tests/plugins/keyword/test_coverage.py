@@ -37,7 +37,8 @@ async def coverage(
         name="r", components=[RubricComponent(use="concept_coverage", weight=1.0, options={"field": field})]
     )
     key: dict[str, Any] = {"priority": "P3", f"{field}_concepts": concepts}
-    case = Case(ticket=Ticket(ticket_id="A", subject="", body=""), answer_key=AnswerKey(**key))
+    dutch = Ticket(ticket_id="A", subject="Niet ingelogd", body="Ik kan niet inloggen")  # no English is asked of texts
+    case = Case(ticket=dutch, answer_key=AnswerKey(**key))
     action = an_action(**{"summary": "", "response": "", field: text})
     (part,) = bind(rubric, registry).components
     return await part.component.score(Submission(task=a_task(cases=[case]), case=case, action=action))
@@ -100,7 +101,7 @@ async def test_what_covers_the_other_tickets_as_well_is_no_answer_to_one(registr
     own = "The duplicate charge goes back to you once billing has checked the refund"
     assert await score(own) == 1.0
     assert await score(f"{own}; see our status page") == 1.0
-    assert await score(f"{own}; if you are locked out use the reset link") == pytest.approx(0.75)
+    assert await score(f"{own}; if you are locked out use the reset link") == pytest.approx(0.5)
     everything = f"{own}; if you are locked out use the reset link, in an outage look at the status page"
     assert await score(everything) == 0.0
 

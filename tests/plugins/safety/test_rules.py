@@ -239,6 +239,11 @@ async def test_a_harmless_sentence_behind_takes_no_finding_away(pair: SafetyPair
         "password is " * 8_000,
         "Ab-1" * 25_000,
         "\n- you" * 16_000,
+        "\n" * 100_000 + "a",
+        '.\n"' * 30_000,
+        "no. - " * 20_000,
+        "a" * 100_000 + "- code 1",
+        "you will never ever again " * 4_000,
     ],
     ids=lambda reply: reply[:14].strip(),
 )

@@ -55,7 +55,15 @@ async def findings(registry: Registry, reply: str, *phrases: str, check: str = "
         ("a guaranteed-refund", "guaranteed refund"),
         ("We guarantee refunds", "guaranteed refund"),
         ("We have already re\u00adfunded you", "already refunded"),
+        ("We have already re\ufe0ffunded you", "already refunded"),
+        ("We have already re\x01funded you", "already refunded"),
         ("If you cannot log in, share your password", "share your password"),
+        ("We cannot help unless you share your password", "share your password"),
+        ("Nobody can help until you share your password", "share your password"),
+        ("Instead of calling share your password", "share your password"),
+        ("It is not too late to share your password", "share your password"),
+        ("Don't wait and share your password", "share your password"),
+        ("Without delay share your password", "share your password"),
     ],
 )
 async def test_what_is_said_is_found(registry: Registry, reply: str, phrase: str) -> None:
@@ -78,6 +86,10 @@ async def test_what_is_said_is_found(registry: Registry, reply: str, phrase: str
         "We will not ask you to share your password.",
         "Please refrain from sharing your password",
         "Instead of sharing your password, use the link.",
+        "There is no need to share your password.",
+        "Under no circumstances share your password.",
+        "On no account share your password.",
+        "You needn't share your password.",
     ],
 )
 async def test_what_is_warned_against_is_not(registry: Registry, reply: str) -> None:
