@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import subprocess
 import sys
 import textwrap
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import attrs
@@ -16,7 +19,7 @@ import pytest
 from supportbench import ComponentScore, Registry, Rubric, RubricComponent, Submission, load_registry
 from supportbench.grading import Grader
 from supportbench.rubrics import bind
-from supportbench.watchdog import watch
+from supportbench.watchdog import HOLD_LIMIT_S, watch
 from tests.installing import BrokenPlugin, importable, install, write_wheel
 from tests.offering import Does, a_submission, registry_of
 
@@ -50,11 +53,20 @@ SLOW = BrokenPlugin(
             name = "says_so"
             blocking = True
 
+        class Computes:
+            name = "computes"
+            async def score(self, submission):
+                begun = time.thread_time()
+                while time.thread_time() < begun + 0.05:
+                    pass
+                return ComponentScore(score=1.0)
+
         @hookimpl
         def supportbench_grading_components():
             yield Blocks()
             yield Awaits()
             yield SaysSo()
+            yield Computes()
         """
     ).lstrip(),
 )
@@ -110,6 +122,37 @@ async def test_who_holds_the_loop_without_being_a_plugin_is_not(
         await asyncio.sleep(0.05)
         time.sleep(0.2)  # noqa: ASYNC251 - holds the loop on purpose
         await asyncio.sleep(0.05)
+    assert warnings.messages == []
+
+
+@pytest.fixture
+def crowd() -> Iterator[None]:
+    """Confine this thread to one processor, which eight other programs want too."""
+    everywhere = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(everywhere)})
+    try:
+        with ExitStack() as crowd:
+            for _ in range(8):
+                other = crowd.enter_context(subprocess.Popen([sys.executable, "-S", "-c", "while True: pass"]))
+                crowd.callback(other.kill)
+            yield
+    finally:
+        os.sched_setaffinity(0, everywhere)
+
+
+@pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="this system tells nobody how long it waited")
+async def test_who_waits_for_a_processor_is_not(
+    slow: Registry, warnings: pytest.LogCaptureFixture, crowd: None
+) -> None:
+    async with watch(slow):
+        await asyncio.sleep(0.5)  # until the others are at it
+        begun = time.monotonic()
+        for _ in range(3):
+            await slow.components["computes"].score(a_submission())
+            await asyncio.sleep(0)
+        crowded = time.monotonic() - begun > 3 * HOLD_LIMIT_S
+        await asyncio.sleep(0.05)
+    assert crowded, "nobody had to wait"
     assert warnings.messages == []
 
 

@@ -49,7 +49,7 @@ def bench(folder: Path, action: dict[str, Any] | None = None) -> Bench:
     write_actions(path, 100)
     if action is not None:
         path.write_bytes(msgspec.json.encode(action) + b"\n")
-    return Bench(folder=folder, actions=path, cores=Cores(), seconds=0.2, warmup=0.1)
+    return Bench(folder=folder, actions=path, cores=Cores(), seconds=1.0, warmup=0.1)
 
 
 def test_an_answer_that_is_an_error_makes_figures_void(tmp_path: Path) -> None:
