@@ -125,10 +125,22 @@ def told(rubric: RubricCard) -> str:
     return f"{rubric.name!r} ({rubric.fingerprint[:_SHORT]}…)"
 
 
+@attrs.frozen(kw_only=True)
+class GradedAgain:
+    """How many rewards of a recording differ, and how many actions are unscored.
+
+    `differing_by_rubric` are those that another rubric grades now than then: by its fingerprint, not by its name.
+    """
+
+    differing: int
+    differing_by_rubric: int
+    unscored: int
+
+
 async def grade_again(
     registry: Registry, graders: Graders, recording: Path, *, concurrency: int, as_json: bool
-) -> tuple[int, int]:
-    """Grade the graded actions of a recording again and print both rewards; return how many differ and are unscored.
+) -> GradedAgain:
+    """Grade the graded actions of a recording again, print both rewards and return what became of them.
 
     With `as_json` every action is a line; else every ticket is a row of a table, with the means of its actions.
 
@@ -144,12 +156,15 @@ async def grade_again(
             click.echo(f"{count} {noun} recorded with rubric {told(then)}; now {told(now)} grades", err=True)
     total, of_tickets = _Sums(), dict[tuple[str, str, str], _Sums]()
     unscored: list[str] = []
+    by_rubric = 0
     data = sys.stdout
     async with graded_again(registry, graders, regrader, checked, concurrency=concurrency) as episodes:
         async for episode in episodes:
             unscored.extend(after.error or "" for _, after in episode.graded if after.grade is None)
+            is_other_rubric = episode.then.rubric.fingerprint != episode.now.rubric.fingerprint
             for step in episode.steps:
                 total.add(step)
+                by_rubric += step.differs and is_other_rubric
                 if as_json:
                     click.echo(codec.encode(step), file=data)
                 else:
@@ -158,7 +173,7 @@ async def grade_again(
     say_unscored(unscored)
     if total.actions and not as_json:
         _print_table(of_tickets, total)
-    return total.differing, len(unscored)
+    return GradedAgain(differing=total.differing, differing_by_rubric=by_rubric, unscored=len(unscored))
 
 
 # -- reading ------------------------------------------------------------------------------------------------------

@@ -198,14 +198,14 @@ class TestARecording:
         assert all(set(line) == {"episode_id", "task_id", "recorded_reward", "grade"} for line in lines)
         assert all(decode(json.dumps(line["grade"]), Grade).reward == line["recorded_reward"] for line in lines)
 
-    @pytest.mark.parametrize("options", [[], ["--json"]])
+    @pytest.mark.parametrize("options", [[], ["--json"], ["--rubric", "default"]])
     def test_whose_reward_differs_is_answered_with_1(self, recording: Path, options: list[str]) -> None:
         steps = last_steps(recording)
         steps[0]["grade"]["reward"] -= 1e-3
         change(recording, steps=steps)
         done = supportbench("grade", recording, *options, cwd=recording.parent)
         assert done.returncode == 1, done.stderr
-        if not options:
+        if "--json" not in options:
             assert "1 of 18 rewards differ. Mean: 0.97957407 recorded, 0.97962963 now" in done.stdout
             (row,) = [line.split() for line in done.stdout.splitlines() if line.strip().endswith(" 1")]
             assert row[2:] == ["2", "0.9662", "0.9667", "1"]
@@ -216,6 +216,11 @@ class TestARecording:
         assert "of 18 rewards differ. Mean: 0.98 recorded, 1.00 now" in done.stdout
         assert "6 episodes were recorded with rubric 'default' (sha256:" in done.stderr
         assert "…); now 'exact' (sha256:" in done.stderr
+
+    def test_is_not_excused_by_a_rubric_that_only_the_environment_names(self, recording: Path) -> None:
+        done = supportbench("grade", recording, cwd=recording.parent, environ={"SUPPORTBENCH_RUBRIC": "exact"})
+        assert done.returncode == 1, done.stderr
+        assert "of 18 rewards differ. Mean: 0.98 recorded, 1.00 now" in done.stdout
 
     def test_of_a_task_that_has_changed_is_refused_before_anything_is_graded(self, recording: Path) -> None:
         change(recording, task_fingerprint="sha256:0123")
