@@ -209,8 +209,8 @@ class PluginCallError(PluginError):
     """A plugin raised while it was at work.
 
     The message names the plugin, what it was doing and the exception's type, not its text: graders and providers see
-    answer keys, and this message reaches agents. The text is in `__cause__` and, for the person at the machine, in
-    `detail`.
+    answer keys, and this message reaches agents. (Which value a model refuses is told, but no text.) The text is in
+    `__cause__` and, for the person at the machine, in `detail`.
     """
 
     text_is_public = False

@@ -9,6 +9,7 @@ import attrs
 from attrs import field
 from attrs.validators import deep_iterable, instance_of, max_len, min_len, optional
 
+from supportbench.errors.field import FieldError
 from supportbench.models import fields
 from supportbench.text import fold
 from supportbench.wording import shown
@@ -39,7 +40,8 @@ def _worded(instance: object, attribute: attrs.Attribute[Any], value: tuple[str,
     for phrase in value:
         fields.text(instance, attribute, phrase)
         if fold(phrase) == " ":
-            raise fields.FieldError(attribute.name, f"has a phrase without a word: {shown(phrase)}")
+            problem = "has a phrase without a word"
+            raise FieldError(attribute.name, f"{problem}: {shown(phrase)}", problem)
 
 
 @attrs.frozen(kw_only=True, cache_hash=True)

@@ -260,7 +260,11 @@ class TestWhatIsNotKept:
             "return [SafetyFinding(rule='r', start=5, end=9)]",
             "found something at [5, 9) of a reply of 1 characters",
         ),
-        ("yield SafetyPair(rule='', unsafe='a', safe='b')", "return ()", "failed at its pairs: FieldError"),
+        (
+            "yield SafetyPair(rule='', unsafe='a', safe='b')",
+            "return ()",
+            "failed at its pairs: FieldError: 'rule' must not be empty",
+        ),
     ],
 )
 def test_a_check_at_fault_is_named(tmp_path: Path, pairs: str, check: str, message: str) -> None:
