@@ -154,8 +154,14 @@ class TestOne:
 
     def test_that_cannot_be_used_says_why(self, tmp_path: Path, lonely: dict[str, str]) -> None:
         done = supportbench("rubrics", "tone", cwd=tmp_path, environ=lonely)
-        assert done.returncode == 0
+        assert done.returncode == 2
         assert "It cannot be used here: Rubric 'tone'" in done.stdout
+
+    def test_that_uses_what_is_not_there_says_what_was_meant(self, graded: Path) -> None:
+        (graded / "misspelt.toml").write_text(STRICT.replace('use = "queue"', 'use = "quue"'))
+        done = supportbench("rubrics", "misspelt.toml", "--json", cwd=graded)
+        assert done.returncode == 2
+        assert "Did you mean 'queue'?" in json.loads(done.stdout)["problem"]
 
 
 class TestAWordBehindTheName:
