@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from supportbench import codec
-from supportbench.cli import Program
+from supportbench.cli import INTERRUPTED, Program
 from supportbench.cli.options import block_option, existing_file, json_option, print_json, rubric_option
 from supportbench.cli.recordings import CONCURRENCY, check, graded_again, say_ungraded, say_unscored, told
 from supportbench.evaluation.regrade_report import Change, Comparing, RegradeReport, TaskChange
@@ -22,7 +22,6 @@ from supportbench.registry import Registry
 from supportbench.rubrics import resolve_rubric
 from supportbench.task_files import read_tickets
 
-_INTERRUPTED = 130
 _MOST_TICKETS = 10
 
 
@@ -74,7 +73,7 @@ def command(
     except KeyboardInterrupt:
         kept = "" if out is None else f" Episodes that were graded are in {out}."
         click.echo(f"Interrupted.{kept}", err=True)
-        sys.exit(_INTERRUPTED)
+        sys.exit(INTERRUPTED)
     say_unscored([ticket.error for ticket in report.unscored])
     if anew := sum(task.scored_anew for task in report.tasks):
         noun = "ticket has a reward now, whose" if anew == 1 else "tickets have a reward now, whose"

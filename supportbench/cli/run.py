@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from supportbench import codec
-from supportbench.cli import Program
+from supportbench.cli import INTERRUPTED, Program
 from supportbench.cli.options import block_option, existing_file, json_option, key_values, print_json, rubric_option
 from supportbench.cli.printing import printable
 from supportbench.errors import RunError
@@ -26,8 +26,6 @@ from supportbench.models.tickets import DEFAULT_RUBRIC
 from supportbench.registry import Registry
 from supportbench.rubrics import resolve_rubric
 from supportbench.task_files import read_tickets
-
-_INTERRUPTED = 130
 
 
 @click.command(
@@ -98,7 +96,7 @@ def command(
         raise RunError(f"A plugin ended the program. Finished episodes are in {folder / 'journal.jsonl'}.") from error
     except KeyboardInterrupt:
         click.echo(f"Interrupted. Finished episodes are in {folder / 'journal.jsonl'}.", err=True)
-        sys.exit(_INTERRUPTED)
+        sys.exit(INTERRUPTED)
     if as_json:
         print_json(codec.unstructure(results))
     else:
