@@ -69,8 +69,10 @@ def configure(offer: T, options: Mapping[str, Any], what: str) -> tuple[T, Mappi
     except DecodeError as error:
         raise OptionsError(f"The options of {what} are wrong: {error}") from error
     except HookError as error:
-        if isinstance(error.__cause__, ValueError):  # its way of saying that these options will not do
-            raise OptionsError(f"The options of {what} are wrong: {error.__cause__}") from error
+        if isinstance(
+            error.__cause__, ValueError
+        ):  # its way of saying that these options, or its variables, will not do
+            raise OptionsError(f"{what} cannot be set up: {error.__cause__}") from error
         raise
     for method in _ASYNC_METHODS:
         if hasattr(offer, method) and not inspect.iscoroutinefunction(getattr(configured, method, None)):
