@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import click
-import msgspec
 
 from supportbench import codec
 from supportbench.cli import Program
@@ -119,5 +119,5 @@ def _origin(part: ComponentCard | CheckCard) -> tuple[str, str]:
 
 def _told(options: Mapping[str, Any]) -> str:
     return "\n".join(
-        f"{name} = {msgspec.json.encode(codec.unstructure(value)).decode()}" for name, value in options.items()
+        f"{name} = {json.dumps(codec.unstructure(value), ensure_ascii=False)}" for name, value in options.items()
     )

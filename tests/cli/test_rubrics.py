@@ -146,6 +146,13 @@ class TestOne:
         assert "costs 0.10" in done.stdout
         assert max(map(len, done.stdout.splitlines())) <= 80
 
+    def test_with_long_options_keeps_within_the_terminal(self, tmp_path: Path) -> None:
+        environ = {"SUPPORTBENCH_JUDGE_MODEL": "m", "API_KEY": "k"}
+        done = supportbench("rubrics", "judge", cwd=tmp_path, environ=environ)
+        assert done.returncode == 0, done.stderr
+        assert 'criteria = [{"name":' in done.stdout
+        assert max(map(len, done.stdout.splitlines())) <= 80
+
     def test_may_come_from_a_file(self, graded: Path) -> None:
         shown = json.loads(supportbench("rubrics", "strict.toml", "--json", cwd=graded).stdout)
         assert (shown["name"], shown["mode"], shown["reward"], shown["plugin"]) == ("strict", "gate", "binary", None)
