@@ -115,7 +115,8 @@ def _print(report: AgreementReport) -> None:
 
     console = stdout()
     headers = ["criterion", "labels", "same", "kappa", "weighted", "retest", "retest kappa"]
-    title = f"rubric {report.rubric.name} · {report.labelled} labelled answers"
+    noun = "labelled answer" if report.labelled == 1 else "labelled answers"
+    title = f"rubric {report.rubric.name} · {report.labelled} {noun}"
     show(console, table(headers, map(row, report.criteria), numbers=headers[1:], title=title))
     for each in report.criteria:
         if each.agreement.pairs:

@@ -13,7 +13,15 @@ import click
 
 from supportbench import codec
 from supportbench.cli import INTERRUPTED, Program
-from supportbench.cli.options import block_option, existing_file, json_option, key_values, print_json, rubric_option
+from supportbench.cli.options import (
+    block_option,
+    existing_file,
+    json_option,
+    key_values,
+    new_folder,
+    print_json,
+    rubric_option,
+)
 from supportbench.cli.printing import printable
 from supportbench.errors import RunError
 from supportbench.evaluation.agents import choose_agent
@@ -65,9 +73,7 @@ from supportbench.task_files import read_tickets
 @click.option(
     "--executor", default=LOCAL_EXECUTOR, show_default=True, metavar="NAME", help="Where the episodes are played."
 )
-@click.option(
-    "--out", type=click.Path(file_okay=False, path_type=Path), help="The results folder (default: a new one in runs/)."
-)
+@click.option("--out", type=new_folder, help="The results folder (default: a new one in runs/).")
 @json_option
 @block_option
 @click.pass_obj

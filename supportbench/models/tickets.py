@@ -36,6 +36,11 @@ def _phrases(values: str | Iterable[str]) -> tuple[str, ...]:
     return (values,) if isinstance(values, str) else tuple(values)
 
 
+def _some(instance: object, attribute: attrs.Attribute[Any], value: tuple[str, ...]) -> None:
+    if not value:
+        raise FieldError(attribute.name, "must have at least one phrase")
+
+
 def _worded(instance: object, attribute: attrs.Attribute[Any], value: tuple[str, ...]) -> None:
     for phrase in value:
         fields.text(instance, attribute, phrase)
@@ -48,7 +53,7 @@ def _worded(instance: object, attribute: attrs.Attribute[Any], value: tuple[str,
 class Concept:
     """Something that a text must express: phrases of which any one counts. In files: a string, or a list of them."""
 
-    phrases: tuple[str, ...] = field(converter=_phrases, validator=[min_len(1), _worded])
+    phrases: tuple[str, ...] = field(converter=_phrases, validator=[_some, _worded])
 
     @classmethod
     def from_phrases(cls, phrases: Concept | str | Iterable[str]) -> Concept:

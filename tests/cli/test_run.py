@@ -119,6 +119,8 @@ def test_own_tickets_are_played_from_a_file(tmp_path: Path) -> None:
         ),
         (["--task", "x", "--index", "1"], "the same thing twice"),
         (["--repeats", "0"], "not in the range"),
+        (["--out", ""], "the path is empty. Name a folder"),
+        (["--agent", "nope"], "There is no agent 'nope'. Known: "),
         (["--agent-option", "colour"], "not KEY=VALUE"),
         (["--agent", "random", "--agent-option", "colour=red"], "takes no options"),
     ],
