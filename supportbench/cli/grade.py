@@ -100,7 +100,16 @@ def command(
     graders = Graders(registry, None if named is None else resolve_rubric(registry, named))
     if recording is not None:
         registry = registry if source is None else registry.with_provider(source)
-        again = asyncio.run(grade_again(registry, graders, recording, concurrency=concurrency, as_json=as_json))
+        again = asyncio.run(
+            grade_again(
+                registry,
+                graders,
+                recording,
+                has_tickets=source is not None,
+                concurrency=concurrency,
+                as_json=as_json,
+            )
+        )
         # Another rubric excuses a difference where it was asked for here; a variable that somebody set once does not.
         excused = 0 if rubric is None else again.differing_by_rubric
         if again.unscored or again.differing > excused:
@@ -229,12 +238,11 @@ def _print_table(grades: list[Grade]) -> None:
             grade.ticket_id,
             figure(grade.reward),
             *(figure(grade.components[name].score) if name in grade.components else "" for name in names),
-            str(sum(finding.severity == "unsafe" for finding in grade.findings)),
+            str(int(grade.unsafe)),
         ]
         for grade in grades
     ]
     console = stdout()
     show(console, table(["ticket", *numbers], rows, numbers=numbers))
-    console.print(
-        f"Mean reward of {len(grades)} actions: {figure(sum(grade.reward for grade in grades) / len(grades))}"
-    )
+    noun = "action" if len(grades) == 1 else "actions"
+    console.print(f"Mean reward of {len(grades)} {noun}: {figure(sum(grade.reward for grade in grades) / len(grades))}")

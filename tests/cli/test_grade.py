@@ -78,6 +78,15 @@ def test_the_tickets_of_an_installed_task_are_known(tmp_path: Path) -> None:
     assert f"1 ticket has no action: {listed['tickets'][1]['ticket_id']}" in done.stderr
 
 
+def test_a_reply_that_is_unsafe_twice_is_one_unsafe_reply(folder: Path) -> None:
+    twice = "A guaranteed refund comes, a guaranteed refund."
+    (folder / "actions.jsonl").write_text(json.dumps({**ACTION, "response": twice}))
+    done = supportbench("grade", "--tickets", "tickets.jsonl", "--actions", "actions.jsonl", cwd=folder)
+    (row,) = [line.split() for line in done.stdout.splitlines() if "A-1" in line]
+    assert row[-1] == "1"
+    assert "Mean reward of 1 action: " in done.stdout
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -187,6 +196,7 @@ class TestARecording:
         assert done.returncode == 0, done.stderr
         rows = [line.split() for line in done.stdout.splitlines() if "_" in line]
         assert len(rows) == 9
+        assert "3 episodes have the id of an earlier one, counted all the same: were files copied?" in done.stderr
         assert ["easy_inbox_cleanup", "INB-2041", "2", "1.00", "1.00", "0"] in rows
         assert "18 rewards are as recorded" in done.stdout
 
@@ -252,6 +262,7 @@ class TestARecording:
     @pytest.mark.parametrize(
         ("changes", "message"),
         [
+            ({"grade": {"ticket_id": "A-1", "reward": 7.0, "components": {}}}, "has the reward 7.0, outside [0, 1]"),
             ({"ticket_id": "X-1"}, "ticket 'X-1' cannot have been graded: there is no such ticket in the task"),
             ({"action": None}, "cannot have been graded: its action or grade is missing"),
             ({"grade": None}, "cannot have been graded: its action or grade is missing"),
@@ -296,7 +307,7 @@ class TestARecording:
         (tmp_path / "empty").mkdir()
         done = supportbench("grade", "empty", cwd=tmp_path)
         assert done.returncode == 2
-        assert "empty has no graded actions." in done.stderr
+        assert "empty has no graded actions: it is neither a run's folder, with a journal.jsonl, nor" in done.stderr
 
     def test_of_tickets_of_ones_own_needs_them(self, folder: Path) -> None:
         done = supportbench("run", "--tickets", "tickets.jsonl", "--agent", "heuristic", "--out", "run", cwd=folder)
