@@ -25,8 +25,9 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, overrid
 
 from supportbench.decode_faults import faults_of
 from supportbench.errors import DecodeError, Fault
+from supportbench.errors.field import FieldError
 from supportbench.models import ComponentGrade, Concept, Rubric, RubricComponent, SupportQueueAction, Ticket
-from supportbench.models.fields import FieldError, json_object
+from supportbench.models.fields import json_object
 from supportbench.wording import did_you_mean
 
 T = TypeVar("T")

@@ -14,7 +14,7 @@ from cattrs.errors import (
 )
 
 from supportbench.errors import DecodeError, Fault
-from supportbench.models.fields import FieldError
+from supportbench.errors.field import FieldError
 from supportbench.wording import did_you_mean
 
 

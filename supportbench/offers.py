@@ -17,6 +17,7 @@ from supportbench.errors import DecodeError, HookError, OptionsError, boundary
 from supportbench.interfaces import LOCAL_EXECUTOR
 from supportbench.models import Rubric
 from supportbench.task_files import PROVIDER as TICKET_FILE
+from supportbench.wording import shown
 
 T = TypeVar("T")
 
@@ -68,8 +69,10 @@ def configure(offer: T, options: Mapping[str, Any], what: str) -> tuple[T, Mappi
     except DecodeError as error:
         raise OptionsError(f"The options of {what} are wrong: {error}") from error
     except HookError as error:
-        if isinstance(error.__cause__, ValueError):  # its way of saying that these options will not do
-            raise OptionsError(f"The options of {what} are wrong: {error.__cause__}") from error
+        if isinstance(
+            error.__cause__, ValueError
+        ):  # its way of saying that these options, or its variables, will not do
+            raise OptionsError(f"{what} cannot be set up: {error.__cause__}") from error
         raise
     for method in _ASYNC_METHODS:
         if hasattr(offer, method) and not inspect.iscoroutinefunction(getattr(configured, method, None)):
@@ -115,6 +118,10 @@ def problem_with_methods(value: Any, methods: Iterable[str], *, is_async: bool) 
             return f"{value.name!r} has a plain method {method!r}; it must be a coroutine function (async def {method})"
     if inspect.iscoroutinefunction(getattr(value, "start_episode", None)):
         return f"{value.name!r} has an async start_episode; it must be a plain method"
+    if inspect.iscoroutinefunction(getattr(value, "studied", None)):
+        return f"{value.name!r} has an async studied; it must be a plain method"
+    if not isinstance(dishonest := getattr(value, "dishonest", False), bool):
+        return f"{value.name!r} has dishonest = {shown(dishonest)}; it must be True or False"
     if inspect.iscoroutinefunction(pairs := getattr(value, "pairs", None)) or inspect.isasyncgenfunction(pairs):
         return f"{value.name!r} has async pairs; it must be a plain method"
     options = getattr(value, "Options", None)

@@ -14,6 +14,7 @@ import attrs
 from attrs import field
 from attrs.validators import optional
 
+from supportbench.errors.field import FieldError
 from supportbench.models import SupportQueueAction, SupportQueueObservation, fields
 
 ErrorCode = Literal[
@@ -35,9 +36,9 @@ SESSION_HEADER: Final = "X-Session-ID"
 def check_seconds(name: str, value: object) -> float:
     """Return the time to wait, a finite number above 0; raises `FieldError` for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise fields.FieldError(name, f"must be a number, not {type(value).__name__}")
+        raise FieldError(name, f"must be a number, not {type(value).__name__}")
     if not 0.0 < value < math.inf:
-        raise fields.FieldError(name, "must be above 0 and finite")
+        raise FieldError(name, "must be above 0 and finite")
     return value
 
 

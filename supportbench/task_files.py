@@ -89,5 +89,8 @@ def _ticket_of(line: _TicketLine) -> Ticket:
 def _text_of(path: str | Path) -> str:
     try:
         return Path(path).read_text(encoding="utf-8-sig")  # some editors begin a file with a mark
-    except (OSError, UnicodeDecodeError) as error:
-        raise RunError(f"Cannot read {path}: {error}") from error
+    except UnicodeDecodeError as error:
+        raise RunError(f"Cannot read {path}: it is no UTF-8 text ({error.reason})") from error
+    except (OSError, ValueError) as error:  # a ValueError: the path has a null character in it
+        told = error.strerror if isinstance(error, OSError) else str(error)
+        raise RunError(f"Cannot read {path}: {told}") from error

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from supportbench import (
     ComponentScore,
+    Concept,
     Grade,
     GradingError,
     Registry,
@@ -28,6 +29,7 @@ from supportbench import (
     SafetyFinding,
     SafetyPolicy,
     Submission,
+    Taxonomy,
     Usage,
 )
 from supportbench.grading import Grader, feedback_of
@@ -332,13 +334,46 @@ class TestFaults:
         with pytest.raises(GradingError, match=r"^The judge is asleep\.$"):
             await _one_component(Does(explain)).grade(a_submission())
 
-    @pytest.mark.parametrize("score", [1.5, -0.1, math.nan, math.inf, "1", True])
-    async def test_a_score_outside_the_unit_interval_is_one(self, score: Any) -> None:
+    @pytest.mark.parametrize(
+        ("score", "problem"),
+        [
+            (1.5, "must be in [0, 1], it is 1.5"),
+            (-0.1, "must be in [0, 1], it is -0.1"),
+            (math.nan, "must be in [0, 1], it is nan"),
+            (math.inf, "must be in [0, 1], it is inf"),
+            ("1", "must be a number, not str"),
+            (True, "must be a number, not bool"),
+        ],
+    )
+    async def test_a_score_outside_the_unit_interval_is_one(self, score: Any, problem: str) -> None:
         async def wrong(submission: Submission) -> ComponentScore:
             return ComponentScore(score=score)
 
-        with pytest.raises(GradingError, match="component 'does' of plugin 'acme' failed"):
+        with pytest.raises(GradingError) as caught:
             await _one_component(Does(wrong)).grade(a_submission())
+        assert str(caught.value) == (
+            f"component 'does' of plugin 'acme' failed at ticket 't-0' of task 't': FieldError: 'score' {problem}"
+        )
+
+    @pytest.mark.parametrize(
+        ("make", "problem"),
+        [
+            (lambda: Concept(phrases=("***",)), "'phrases' has a phrase without a word"),
+            (lambda: Taxonomy(queues=("***", "***")), "'queues' has an item twice"),
+        ],
+        ids=["a concept", "a taxonomy"],
+    )
+    async def test_a_model_that_cannot_be_made_is_one_and_its_texts_are_hidden(
+        self, make: Callable[[], object], problem: str
+    ) -> None:
+        async def wrong(submission: Submission) -> ComponentScore:
+            make()
+            return ComponentScore(score=1.0)
+
+        with pytest.raises(GradingError) as caught:
+            await _one_component(Does(wrong)).grade(a_submission())
+        assert str(caught.value).endswith(f": FieldError: {problem}")
+        assert "***" in caught.value.detail
 
     @pytest.mark.parametrize("answer", [1.0, None, "1", {"score": 1}])
     async def test_an_answer_that_is_no_score_is_one(self, answer: Any) -> None:
@@ -367,7 +402,7 @@ class TestFaults:
     @pytest.mark.parametrize("found", [[("r", 0, 1)], 7, "unsafe", [None], None, 0, "", {}, False], ids=repr)
     async def test_an_answer_that_is_no_finding_is_one(self, found: Any) -> None:
         grader = _one_component(Told("a"), SafetyPolicy(checks=("finds",)), [_Finds(found)])
-        with pytest.raises(GradingError, match="safety check 'finds' of plugin 'acme'"):
+        with pytest.raises(GradingError, match="safety check 'finds' of plugin 'acme' must return SafetyFindings"):
             await grader.grade(a_submission(metadata={"a": 1.0}))
 
     async def test_a_check_that_raises_is_one(self) -> None:

@@ -127,11 +127,16 @@ class TestTickets:
             read(path, "", " ")
 
     def test_a_file_that_cannot_be_read_says_so(self, tmp_path: Path) -> None:
-        with pytest.raises(RunError, match="Cannot read"):
+        with pytest.raises(RunError, match=r"Cannot read .*none\.jsonl: No such file or directory$"):
             read_tickets(tmp_path / "none.jsonl")
         (tmp_path / "latin1.jsonl").write_bytes(b'{"subject": "\xe9"}')
-        with pytest.raises(RunError, match="Cannot read"):
+        with pytest.raises(RunError, match=r"Cannot read .*latin1\.jsonl: it is no UTF-8 text \("):
             read_tickets(tmp_path / "latin1.jsonl")
+
+    def test_a_concept_without_a_phrase_says_so(self, path: Path) -> None:
+        key = {"priority": "P1", "response_concepts": [["refund"], []]}
+        with pytest.raises(RunError, match=r"line 1: .*response_concepts.*: must have at least one phrase"):
+            read(path, {**LEAST, "answer_key": key})
 
 
 class TestTaskFiles:

@@ -65,9 +65,17 @@ class OpenAIAgent:
         return prompt_fingerprint()
 
     def configured(self, options: OpenAIOptions) -> OpenAIAgent:
-        """Return the agent that asks this model, with connections of its own; raises ValueError for a bad base URL."""
+        """Return the agent that asks this model, with connections of its own.
+
+        Raises:
+            ValueError: the base URL is bad, or there is no key that can be sent there.
+        """
         connection = attrs.evolve(self.connection, base_url=options.base_url or self.connection.base_url)
         connection.check_url()
+        try:
+            connection.usable_key()  # better now than at every ticket
+        except EndpointError as error:
+            raise ValueError(str(error)) from None
         options = attrs.evolve(options, base_url=connection.base_url)
         endpoint = Endpoint(connection, options.of_endpoint)
         return OpenAIAgent(connection=connection, options=options, endpoint=endpoint).start_episode(0)

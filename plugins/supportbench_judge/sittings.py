@@ -20,7 +20,7 @@ from supportbench_judge.prompt import Question
 logger: Final = logging.getLogger("supportbench_judge")
 
 _WHY: Final = {
-    "no key": "it has no key that it can be asked with",
+    "no key": "its endpoint takes no key that it was given",
     "unreachable": "it cannot be reached",
     "timed out": "it did not answer in time",
     "failed": "its endpoint answered with an error",

@@ -31,7 +31,8 @@ _COMMANDS: Final = (
     "audit",
     "judge-agreement",
 )
-
+INTERRUPTED: Final = 130
+"""The exit code after Ctrl-C, as shells have it: 1 means that something was found wrong."""
 
 logger: Final = logging.getLogger("supportbench")
 
@@ -62,7 +63,7 @@ class _PrintableFormatter(logging.Formatter):
 
 
 class _Commands(click.Group):
-    """Loads a subcommand's module when it is asked for, and turns our errors into one message and exit code 2."""
+    """Loads a subcommand's module when it is asked for; our errors become one message and exit code 2, Ctrl-C 130."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -79,6 +80,9 @@ class _Commands(click.Group):
         except SupportbenchError as error:
             click.echo(f"Error: {printable(_told(error))}", err=True)
             sys.exit(2)
+        except KeyboardInterrupt:
+            click.echo("Interrupted.", err=True)
+            sys.exit(INTERRUPTED)
 
 
 def _told(error: SupportbenchError) -> str:

@@ -83,9 +83,10 @@ def command(
 
     With RECORDING instead of --actions (a folder that a server recorded its episodes in, one of its files, or a run's
     folder), the recorded actions are graded again, to see whether their rewards still are what they were. Exits 0 when
-    all are as recorded, 1 when any differs or is unscored, since its grading failed; with --rubric they may differ. For
-    episodes with tickets of your own, give --tickets. What another rubric changes, and a run's folder with the new
-    grades, is shown by supportbench regrade.
+    all are as recorded, 1 when any differs or is unscored, since its grading failed. With --rubric, those may differ
+    that another rubric was recorded with (by its fingerprint); with that very rubric they may not. For episodes with
+    tickets of your own, give --tickets. What another rubric changes, and a run's folder with the new grades, is shown
+    by supportbench regrade.
     """
     if (recording is None) == (actions is None):
         raise click.UsageError("Give either --actions FILE or a RECORDING.")
@@ -95,14 +96,23 @@ def command(
         raise click.UsageError("Give either --task ID or --tickets FILE.")
     registry = program.load_plugins(block)
     source = None if tickets is None else read_tickets(tickets)
-    rubric = rubric or program.settings.rubric
-    graders = Graders(registry, None if rubric is None else resolve_rubric(registry, rubric))
+    named = rubric or program.settings.rubric
+    graders = Graders(registry, None if named is None else resolve_rubric(registry, named))
     if recording is not None:
         registry = registry if source is None else registry.with_provider(source)
-        differing, unscored = asyncio.run(
-            grade_again(registry, graders, recording, concurrency=concurrency, as_json=as_json)
+        again = asyncio.run(
+            grade_again(
+                registry,
+                graders,
+                recording,
+                has_tickets=source is not None,
+                concurrency=concurrency,
+                as_json=as_json,
+            )
         )
-        if unscored or (differing and rubric is None):
+        # Another rubric excuses a difference where it was asked for here; a variable that somebody set once does not.
+        excused = 0 if rubric is None else again.differing_by_rubric
+        if again.unscored or again.differing > excused:
             sys.exit(1)
     elif actions is not None:
         if source is not None:
@@ -228,12 +238,11 @@ def _print_table(grades: list[Grade]) -> None:
             grade.ticket_id,
             figure(grade.reward),
             *(figure(grade.components[name].score) if name in grade.components else "" for name in names),
-            str(sum(finding.severity == "unsafe" for finding in grade.findings)),
+            str(int(grade.unsafe)),
         ]
         for grade in grades
     ]
     console = stdout()
     show(console, table(["ticket", *numbers], rows, numbers=numbers))
-    console.print(
-        f"Mean reward of {len(grades)} actions: {figure(sum(grade.reward for grade in grades) / len(grades))}"
-    )
+    noun = "action" if len(grades) == 1 else "actions"
+    console.print(f"Mean reward of {len(grades)} {noun}: {figure(sum(grade.reward for grade in grades) / len(grades))}")

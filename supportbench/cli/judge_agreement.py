@@ -76,7 +76,8 @@ def command(
     else:
         _print(report)
     _say_unscored(report)
-    if report.unscored or (min_kappa is not None and not report.reaches(min_kappa)):
+    reached = min_kappa is None or _reached(report, min_kappa)
+    if report.unscored or not reached:
         sys.exit(1)
 
 
@@ -114,7 +115,8 @@ def _print(report: AgreementReport) -> None:
 
     console = stdout()
     headers = ["criterion", "labels", "same", "kappa", "weighted", "retest", "retest kappa"]
-    title = f"rubric {report.rubric.name} · {report.labelled} labelled answers"
+    noun = "labelled answer" if report.labelled == 1 else "labelled answers"
+    title = f"rubric {report.rubric.name} · {report.labelled} {noun}"
     show(console, table(headers, map(row, report.criteria), numbers=headers[1:], title=title))
     for each in report.criteria:
         if each.agreement.pairs:
@@ -136,6 +138,18 @@ def _cost(report: AgreementReport) -> str:
         f"A hundred answers take {mean.calls:,.0f} calls with {mean.input_tokens:,.0f} tokens in and "
         f"{mean.output_tokens:,.0f} out{cost}."
     )
+
+
+def _reached(report: AgreementReport, min_kappa: float) -> bool:
+    """Return whether every criterion that has labels reaches the bound; else say on standard error which does not."""
+    if not report.measured:
+        click.echo(f"--min-kappa {min_kappa:g}: no criterion has a label that was judged.", err=True)
+    for each in report.below(min_kappa):
+        kappa = each.agreement.weighted_kappa
+        found = "undefined: everybody gave one verdict throughout" if kappa is None else f"{kappa:.4f}, which is lower"
+        name = printable(f"{each.component}.{each.criterion}")
+        click.echo(f"--min-kappa {min_kappa:g}: the weighted kappa of {name} is {found}.", err=True)
+    return bool(report.measured) and not report.below(min_kappa)
 
 
 def _say_unscored(report: AgreementReport) -> None:

@@ -65,7 +65,8 @@ def command(
     if not safety:
         raise click.UsageError(_NOTHING)
     registry = program.load_plugins(block)
-    recipe = None if rubric is None else resolve_rubric(registry, rubric)
+    named = rubric or program.settings.rubric
+    recipe = None if named is None else resolve_rubric(registry, named)
     with redirect_stdout(sys.stderr):  # what a check prints is no data of ours
         chosen = list(_with_pairs(registry, recipe, checks))
         reports = asyncio.run(_measured(registry, chosen))
@@ -163,7 +164,8 @@ def _print(reports: Sequence[CheckReport]) -> None:
                 console.print(printable(line), soft_wrap=True)
     missed, alarms = (sum(miss.kind == kind for report in reports for miss in report.misses) for kind in _KINDS)
     pairs = sum(report.total.pairs for report in reports)
-    console.print(f"{pairs} pairs: {missed} unsafe texts missed, {alarms} safe texts with a false alarm")
+    noun = "pair" if pairs == 1 else "pairs"
+    console.print(f"{pairs} {noun}: {missed} unsafe texts missed, {alarms} safe texts with a false alarm")
 
 
 _KINDS: Final = ("missed", "false alarm")

@@ -21,9 +21,21 @@ json_option: Final = click.option("--json", "as_json", is_flag=True, help="Print
 rubric_option: Final = click.option(
     "--rubric",
     metavar="NAME|FILE.toml",
-    help="Grade every task by this rubric instead of the task's own; NAME:gate and NAME:binary change it. "
-    "See: supportbench rubrics.",
+    help="Grade every task by this rubric instead of the task's own; :gate, :penalty, :binary or :weighted behind a "
+    "name or FILE.toml changes it. See: supportbench rubrics.",
 )
+
+
+class _NewFolder(click.Path):
+    """A folder to be made: an empty path, of a variable that is not set say, would be the folder that one is in."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not str(value):
+            self.fail("the path is empty. Name a folder, or leave the option out.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+new_folder: Final = _NewFolder(file_okay=False, path_type=Path)
 existing_file: Final = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 
 

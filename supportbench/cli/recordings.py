@@ -22,6 +22,7 @@ from supportbench.models import RubricCard
 from supportbench.offers import closing
 from supportbench.registry import Registry
 from supportbench.server.recording import RecordedLine, read_lines
+from supportbench.task_files import PROVIDER as TICKET_FILE
 from supportbench.watchdog import watch
 
 CONCURRENCY: Final = 8
@@ -46,27 +47,35 @@ class CheckedRecording:
     now: Mapping[tuple[str, str, int], RubricCard]
 
 
-def check(regrader: Regrader, recording: Path) -> CheckedRecording:
-    """Read a recording through and return what is in it.
+def check(regrader: Regrader, recording: Path, *, has_tickets: bool = False) -> CheckedRecording:
+    """Read a recording through and return what is in it; warn of episodes that stand there more than once.
 
     Raises:
-        RunError: a line is no episode or cannot be graded again, or no action was graded.
+        RunError: a line is no episode or cannot be graded again, no action was graded, or `has_tickets` says that a
+            file of tickets is given and no episode was played on one.
     """
+    ids: set[str] = set()
     episodes = actions = unscored = steps = 0
     rubrics: dict[tuple[RubricCard, RubricCard], int] = {}
     now: dict[tuple[str, str, int], RubricCard] = {}
-    for line in _lines(recording):
+    for line in read_lines(recording):
         episode = line.episode
         with _at(line):
             actions += regrader.check(episode)
             card = regrader.rubric_of(episode)
         episodes += 1
+        ids.add(episode.episode_id)
         unscored += episode.unscored
         steps += len(episode.steps)
         rubrics[episode.rubric, card] = rubrics.get((episode.rubric, card), 0) + 1
         now[episode.provider, episode.split, episode.index] = card
     if not actions + unscored:
-        raise RunError(f"{recording} has no graded actions.")
+        raise RunError(_why_nothing(recording, episodes))
+    if has_tickets and not any(provider == TICKET_FILE for provider, _, _ in now):
+        raise RunError(f"No episode of {recording} was played on a file of tickets: leave --tickets out.")
+    if repeated := episodes - len(ids):
+        noun = "episode has" if repeated == 1 else "episodes have"
+        click.echo(f"{repeated} {noun} the id of an earlier one, counted all the same: were files copied?", err=True)
     return CheckedRecording(
         path=recording,
         episodes=episodes,
@@ -125,18 +134,34 @@ def told(rubric: RubricCard) -> str:
     return f"{rubric.name!r} ({rubric.fingerprint[:_SHORT]}…)"
 
 
+@attrs.frozen(kw_only=True)
+class GradedAgain:
+    """How many rewards of a recording differ, and how many actions are unscored.
+
+    `differing_by_rubric` are those that another rubric grades now than then: by its fingerprint, not by its name.
+    """
+
+    differing: int
+    differing_by_rubric: int
+    unscored: int
+
+
 async def grade_again(
-    registry: Registry, graders: Graders, recording: Path, *, concurrency: int, as_json: bool
-) -> tuple[int, int]:
-    """Grade the graded actions of a recording again and print both rewards; return how many differ and are unscored.
+    registry: Registry, graders: Graders, recording: Path, *, has_tickets: bool, concurrency: int, as_json: bool
+) -> GradedAgain:
+    """Grade the graded actions of a recording again, print both rewards and return what became of them.
 
     With `as_json` every action is a line; else every ticket is a row of a table, with the means of its actions.
 
     Raises:
-        RunError: a line is no episode, or cannot be graded again; every line is checked before the first is graded.
+        RunError: like `check`; every line is checked before the first is graded.
     """
     regrader = Regrader(registry, graders)
-    checked = check(regrader, recording)
+    try:
+        next(read_lines(recording), None)
+    except RunError as error:
+        raise RunError(f"{error}. Is it a file of actions? They are graded with --actions {recording}") from error
+    checked = check(regrader, recording, has_tickets=has_tickets)
     say_ungraded(checked.ungraded + checked.unscored, "left out")
     for (then, now), count in checked.rubrics.items():
         if then != now:
@@ -144,12 +169,15 @@ async def grade_again(
             click.echo(f"{count} {noun} recorded with rubric {told(then)}; now {told(now)} grades", err=True)
     total, of_tickets = _Sums(), dict[tuple[str, str, str], _Sums]()
     unscored: list[str] = []
+    by_rubric = 0
     data = sys.stdout
     async with graded_again(registry, graders, regrader, checked, concurrency=concurrency) as episodes:
         async for episode in episodes:
             unscored.extend(after.error or "" for _, after in episode.graded if after.grade is None)
+            is_other_rubric = episode.then.rubric.fingerprint != episode.now.rubric.fingerprint
             for step in episode.steps:
                 total.add(step)
+                by_rubric += step.differs and is_other_rubric
                 if as_json:
                     click.echo(codec.encode(step), file=data)
                 else:
@@ -158,19 +186,19 @@ async def grade_again(
     say_unscored(unscored)
     if total.actions and not as_json:
         _print_table(of_tickets, total)
-    return total.differing, len(unscored)
+    return GradedAgain(differing=total.differing, differing_by_rubric=by_rubric, unscored=len(unscored))
 
 
 # -- reading ------------------------------------------------------------------------------------------------------
 
 
-def _lines(recording: Path) -> Iterator[RecordedLine]:
-    lines = read_lines(recording)
-    try:
-        first = list(itertools.islice(lines, 1))
-    except RunError as error:
-        raise RunError(f"{error}. Is it a file of actions? They are graded with --actions {recording}") from error
-    return itertools.chain(first, lines)
+def _why_nothing(recording: Path, episodes: int) -> str:
+    if episodes or recording.is_file():
+        return f"{recording} has no graded actions."
+    return (
+        f"{recording} has no graded actions: it is neither a run's folder, with a journal.jsonl, nor one that a server "
+        "recorded in, with files episodes-*.jsonl."
+    )
 
 
 @contextmanager

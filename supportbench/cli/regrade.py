@@ -11,8 +11,8 @@ from pathlib import Path
 import click
 
 from supportbench import codec
-from supportbench.cli import Program
-from supportbench.cli.options import block_option, existing_file, json_option, print_json, rubric_option
+from supportbench.cli import INTERRUPTED, Program
+from supportbench.cli.options import block_option, existing_file, json_option, new_folder, print_json, rubric_option
 from supportbench.cli.recordings import CONCURRENCY, check, graded_again, say_ungraded, say_unscored, told
 from supportbench.evaluation.regrade_report import Change, Comparing, RegradeReport, TaskChange
 from supportbench.evaluation.regraded_runs import RegradedRun
@@ -22,7 +22,6 @@ from supportbench.registry import Registry
 from supportbench.rubrics import resolve_rubric
 from supportbench.task_files import read_tickets
 
-_INTERRUPTED = 130
 _MOST_TICKETS = 10
 
 
@@ -37,9 +36,7 @@ _MOST_TICKETS = 10
     show_default=True,
     help="Tickets under way at once, where a grader waits for somebody.",
 )
-@click.option(
-    "--out", type=click.Path(file_okay=False, path_type=Path), help="Also write a run's folder with the new grades."
-)
+@click.option("--out", type=new_folder, help="Also write a run's folder with the new grades.")
 @json_option
 @block_option
 @click.pass_obj
@@ -69,12 +66,13 @@ def command(
         registry = registry.with_provider(read_tickets(tickets))
     named = rubric or program.settings.rubric
     graders = Graders(registry, None if named is None else resolve_rubric(registry, named))
+    regraded = _regraded(registry, graders, run, out=out, has_tickets=tickets is not None, concurrency=concurrency)
     try:
-        report = asyncio.run(_regraded(registry, graders, run, out=out, concurrency=concurrency))
+        report = asyncio.run(regraded)
     except KeyboardInterrupt:
         kept = "" if out is None else f" Episodes that were graded are in {out}."
         click.echo(f"Interrupted.{kept}", err=True)
-        sys.exit(_INTERRUPTED)
+        sys.exit(INTERRUPTED)
     say_unscored([ticket.error for ticket in report.unscored])
     if anew := sum(task.scored_anew for task in report.tasks):
         noun = "ticket has a reward now, whose" if anew == 1 else "tickets have a reward now, whose"
@@ -90,10 +88,10 @@ def command(
 
 
 async def _regraded(
-    registry: Registry, graders: Graders, run: Path, *, out: Path | None, concurrency: int
+    registry: Registry, graders: Graders, run: Path, *, out: Path | None, has_tickets: bool, concurrency: int
 ) -> RegradeReport:
     regrader = Regrader(registry, graders)
-    checked = check(regrader, run)
+    checked = check(regrader, run, has_tickets=has_tickets)
     say_ungraded(checked.ungraded, "left as it is" if checked.ungraded == 1 else "left as they are")
     comparing = Comparing()
     with ExitStack() as stack:

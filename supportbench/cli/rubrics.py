@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import click
-import msgspec
 
 from supportbench import codec
 from supportbench.cli import Program
@@ -30,7 +31,7 @@ def command(program: Program, /, *, rubric: str | None, as_json: bool, block: tu
     NAME:binary makes the reward 1 for full marks and a safe reply, else 0; NAME:penalty and NAME:weighted undo that.
 
     A rubric that cannot be used here, since something that it needs is not installed or not set, is listed with the
-    reason.
+    reason; asked for by name, it is shown as far as it goes, and the exit code is 2.
     """
     registry = program.find_plugins(block)
     for failure in registry.failures:
@@ -41,6 +42,8 @@ def command(program: Program, /, *, rubric: str | None, as_json: bool, block: tu
             print_json(codec.unstructure(description))
         else:
             _show(description)
+        if description.problem is not None:
+            sys.exit(2)
         return
     rubrics = describe_rubrics(registry, None).rubrics
     if as_json:
@@ -116,5 +119,5 @@ def _origin(part: ComponentCard | CheckCard) -> tuple[str, str]:
 
 def _told(options: Mapping[str, Any]) -> str:
     return "\n".join(
-        f"{name} = {msgspec.json.encode(codec.unstructure(value)).decode()}" for name, value in options.items()
+        f"{name} = {json.dumps(codec.unstructure(value), ensure_ascii=False)}" for name, value in options.items()
     )

@@ -12,8 +12,16 @@ from typing import Any
 import click
 
 from supportbench import codec
-from supportbench.cli import Program
-from supportbench.cli.options import block_option, existing_file, json_option, key_values, print_json, rubric_option
+from supportbench.cli import INTERRUPTED, Program
+from supportbench.cli.options import (
+    block_option,
+    existing_file,
+    json_option,
+    key_values,
+    new_folder,
+    print_json,
+    rubric_option,
+)
 from supportbench.cli.printing import printable
 from supportbench.errors import RunError
 from supportbench.evaluation.agents import choose_agent
@@ -26,8 +34,6 @@ from supportbench.models.tickets import DEFAULT_RUBRIC
 from supportbench.registry import Registry
 from supportbench.rubrics import resolve_rubric
 from supportbench.task_files import read_tickets
-
-_INTERRUPTED = 130
 
 
 @click.command(
@@ -67,9 +73,7 @@ _INTERRUPTED = 130
 @click.option(
     "--executor", default=LOCAL_EXECUTOR, show_default=True, metavar="NAME", help="Where the episodes are played."
 )
-@click.option(
-    "--out", type=click.Path(file_okay=False, path_type=Path), help="The results folder (default: a new one in runs/)."
-)
+@click.option("--out", type=new_folder, help="The results folder (default: a new one in runs/).")
 @json_option
 @block_option
 @click.pass_obj
@@ -98,7 +102,7 @@ def command(
         raise RunError(f"A plugin ended the program. Finished episodes are in {folder / 'journal.jsonl'}.") from error
     except KeyboardInterrupt:
         click.echo(f"Interrupted. Finished episodes are in {folder / 'journal.jsonl'}.", err=True)
-        sys.exit(_INTERRUPTED)
+        sys.exit(INTERRUPTED)
     if as_json:
         print_json(codec.unstructure(results))
     else:

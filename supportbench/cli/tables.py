@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
 from supportbench.cli.printing import printable
+
+_NARROWEST: Final = 8  # a column that gives way keeps that much
 
 
 def stdout() -> Console:
@@ -58,12 +62,26 @@ def fits(console: Console, made: Table) -> bool:
 
 
 def show(console: Console, made: Table) -> None:
-    """Print the table; where it is wider than the console, at its own width, since half a number is a wrong one."""
-    needed = Measurement.get(console, console.options.update(width=10_000), made).minimum
+    """Print the table; columns that give way do so within a word, too, rather than leave the console's width.
+
+    Where it is wider all the same, it is printed at its own width, since half a number is a wrong one.
+    """
+    needed = _narrowest(console, made)
     if needed > console.width:
         Console(width=needed, highlight=False, markup=False, emoji=False).print(made)
     else:
         console.print(made)
+
+
+def _narrowest(console: Console, made: Table) -> int:
+    giving_way = [column for column in made.columns if not column.no_wrap]
+    for column in giving_way:
+        column.max_width = max(_NARROWEST, cell_len(str(column.header)))
+    try:
+        return Measurement.get(console, console.options.update(width=10_000), made).minimum
+    finally:
+        for column in giving_way:
+            column.max_width = None
 
 
 def figure(value: float | None) -> str:

@@ -180,6 +180,7 @@ class Endpoint:
         elif isinstance(error, APIStatusError):
             text = f"{url} answered {error.status_code}"
             if error.status_code in (401, 403):
+                reason = "no key"
                 text += f" to {self.connection.key_origin}"
             elif error.status_code == 429 or error.status_code >= 500:
                 text += f" in {attempts}"

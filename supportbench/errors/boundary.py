@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from types import TracebackType
 
+from supportbench.errors.field import FieldError
 from supportbench.errors.kinds import PluginCallError
 from supportbench.errors.texts import text_of
 
@@ -32,7 +33,11 @@ class boundary:  # noqa: N801 - reads as the statement that it is: `with boundar
     ) -> None:
         if exc is None or isinstance(exc, self._error) or not _is_a_fault(exc):
             return
-        what = f"{type(exc).__name__}: {text_of(exc)}" if self._error.text_is_public else type(exc).__name__
+        what = type(exc).__name__
+        if self._error.text_is_public:
+            what = f"{what}: {text_of(exc)}"
+        elif type(exc) is FieldError:  # our own words, of the plugin's answer; a ValueError of its own may say a key
+            what = f"{what}: {exc.field!r} {exc.public}"
         at = f" at {self._subject}" if self._subject else ""
         raise self._error(f"{self._who} failed{at}: {what}") from exc
 

@@ -10,8 +10,9 @@ import attrs
 from supportbench.errors.texts import text_of
 
 EndpointFailure = Literal["no key", "unreachable", "timed out", "failed", "withheld", "refused", "unusable"]
-"""Why an endpoint gave no answer: `failed` is an error of its own, `withheld` its content filter's doing, `refused` the
-model's, and `unusable` an answer that is not what was asked for, even after a repair turn."""
+"""Why an endpoint gave no answer: `no key` that it takes, `failed` is an error of its own, `withheld` its content
+filter's doing, `refused` the model's, and `unusable` an answer that is not what was asked for, even after a repair
+turn."""
 
 
 class SupportbenchError(Exception):
@@ -209,8 +210,8 @@ class PluginCallError(PluginError):
     """A plugin raised while it was at work.
 
     The message names the plugin, what it was doing and the exception's type, not its text: graders and providers see
-    answer keys, and this message reaches agents. The text is in `__cause__` and, for the person at the machine, in
-    `detail`.
+    answer keys, and this message reaches agents. (Which value a model refuses is told, but no text.) The text is in
+    `__cause__` and, for the person at the machine, in `detail`.
     """
 
     text_is_public = False
@@ -235,7 +236,8 @@ class GradingError(PluginCallError):
 class UnscoredError(GradingError):
     """A grader that asks somebody else, a language model say, got no answer that it can use: the ticket has no score.
 
-    It is counted apart from other faults and never as a score of 0. `usage` is what the attempt used up (a `Usage`),
+    It is counted apart from other faults and never as a score of 0. Whoever raises it logs what the person at the
+    machine has to know, once; nobody else warns of it. `usage` is what the attempt used up (a `Usage`),
     where the grader knows it. The message reaches agents: it says what kind of failure it was, and `__cause__` the
     rest.
     """

@@ -148,7 +148,8 @@ class EpisodePlayer:
         message = str(error)
         if reply is not None and isinstance(error, ActionError | RefusedMessageError):  # which do not say whose fault
             message = f"agent {self.agent.label!r} failed at ticket {ticket_id!r}: {message}"
-        logger.warning("%s", message)
+        # Whoever left a ticket unscored has warned of it, in words that agents may not read.
+        logger.log(logging.INFO if isinstance(error, UnscoredError) else logging.WARNING, "%s", message)
         # With a grader's own words, which may have an answer key in them.
         private = isinstance(error, PluginCallError) and not error.text_is_public
         logger.log(logging.DEBUG if private else logging.INFO, "where it came from:", exc_info=error)

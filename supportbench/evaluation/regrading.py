@@ -170,6 +170,9 @@ def _submissions(episode: Episode, task: Task) -> Iterator[Submission | None]:
             if case is None or action is None or (step.status == "graded" and step.grade is None):
                 missing = "there is no such ticket in the task" if case is None else "its action or grade is missing"
                 raise RunError(f"the step for ticket {shown(step.ticket_id)} cannot have been graded: {missing}.")
+            if step.grade is not None and not 0.0 <= step.grade.reward <= 1.0:
+                told = shown(step.grade.reward)
+                raise RunError(f"the step for ticket {shown(step.ticket_id)} has the reward {told}, outside [0, 1].")
             try:
                 check_taxonomy(action, task.taxonomy)
             except ActionError as error:

@@ -148,8 +148,11 @@ def _checked_findings(
 ) -> Iterable[SafetyFinding]:
     response = submission.action.response
     with boundary(GradingError, check.who, subject_of(submission)):
-        if isinstance(found, str | bytes | Mapping):
-            raise GradingError(f"{check.who} must return SafetyFindings, it returned {type(found).__name__}")
+        if isinstance(found, str | bytes | Mapping) or not isinstance(found, Iterable):
+            raise GradingError(
+                f"{check.who} must return SafetyFindings (an empty list where it finds nothing), "
+                f"it returned {type(found).__name__}"
+            )
         for finding in found:
             if not isinstance(finding, SafetyFinding):
                 raise GradingError(f"{check.who} must return SafetyFindings, it returned {type(finding).__name__}")

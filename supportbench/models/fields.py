@@ -10,6 +10,7 @@ from typing import Any, Final, Never
 import attrs
 from attrs.validators import deep_iterable
 
+from supportbench.errors.field import FieldError
 from supportbench.wording import shown
 
 _DEEPEST: Final = 64
@@ -17,18 +18,6 @@ _INT64: Final = 1 << 63
 _MOST_VALUES: Final = 4096
 LARGEST: Final = _INT64 - 1
 """The largest whole number that a field may hold."""
-
-
-class FieldError(ValueError):
-    """A field of a model may not have this value."""
-
-    def __init__(self, field: str, problem: str) -> None:
-        super().__init__(field, problem)
-        self.field = field
-        self.problem = problem
-
-    def __str__(self) -> str:
-        return f"{self.field!r} {self.problem}"
 
 
 def text(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
@@ -95,7 +84,7 @@ def distinct(instance: object, attribute: attrs.Attribute[Any], value: tuple[str
     seen: set[str] = set()
     for item in value:
         if item in seen:
-            raise FieldError(attribute.name, f"has {shown(item)} twice")
+            raise FieldError(attribute.name, f"has {shown(item)} twice", "has an item twice")
         seen.add(item)
 
 

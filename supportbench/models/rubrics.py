@@ -10,6 +10,7 @@ import attrs
 from attrs import field
 from attrs.validators import deep_iterable, in_, instance_of, min_len
 
+from supportbench.errors.field import FieldError
 from supportbench.models import fields
 
 SafetyMode = Literal["penalty", "gate"]
@@ -32,7 +33,7 @@ class RubricComponent:
 def _each_an_object(instance: object, attribute: attrs.Attribute[Any], value: Mapping[str, Any]) -> None:
     for name, options in value.items():
         if not isinstance(options, Mapping):
-            raise fields.FieldError(attribute.name, f"must have an object for {name!r}, not {type(options).__name__}")
+            raise FieldError(attribute.name, f"must have an object for {name!r}, not {type(options).__name__}")
 
 
 @attrs.frozen(kw_only=True)

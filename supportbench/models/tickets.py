@@ -9,6 +9,7 @@ import attrs
 from attrs import field
 from attrs.validators import deep_iterable, instance_of, max_len, min_len, optional
 
+from supportbench.errors.field import FieldError
 from supportbench.models import fields
 from supportbench.text import fold
 from supportbench.wording import shown
@@ -35,18 +36,24 @@ def _phrases(values: str | Iterable[str]) -> tuple[str, ...]:
     return (values,) if isinstance(values, str) else tuple(values)
 
 
+def _some(instance: object, attribute: attrs.Attribute[Any], value: tuple[str, ...]) -> None:
+    if not value:
+        raise FieldError(attribute.name, "must have at least one phrase")
+
+
 def _worded(instance: object, attribute: attrs.Attribute[Any], value: tuple[str, ...]) -> None:
     for phrase in value:
         fields.text(instance, attribute, phrase)
         if fold(phrase) == " ":
-            raise fields.FieldError(attribute.name, f"has a phrase without a word: {shown(phrase)}")
+            problem = "has a phrase without a word"
+            raise FieldError(attribute.name, f"{problem}: {shown(phrase)}", problem)
 
 
 @attrs.frozen(kw_only=True, cache_hash=True)
 class Concept:
     """Something that a text must express: phrases of which any one counts. In files: a string, or a list of them."""
 
-    phrases: tuple[str, ...] = field(converter=_phrases, validator=[min_len(1), _worded])
+    phrases: tuple[str, ...] = field(converter=_phrases, validator=[_some, _worded])
 
     @classmethod
     def from_phrases(cls, phrases: Concept | str | Iterable[str]) -> Concept:

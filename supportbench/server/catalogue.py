@@ -15,6 +15,7 @@ from litestar import Request, Response, get
 from litestar.handlers import HTTPRouteHandler
 
 from supportbench import codec
+from supportbench.errors.field import FieldError
 from supportbench.inventory import InstalledPlugin, installed_plugins
 from supportbench.models import TaskCard, fields
 from supportbench.rubrics import resolve_rubric
@@ -58,12 +59,12 @@ class EnvironmentMetadata:
 
 def _page_size(instance: object, attribute: attrs.Attribute[Any], value: int) -> None:
     if not 1 <= value <= MOST_A_PAGE:
-        raise fields.FieldError(attribute.name, f"must be from 1 to {MOST_A_PAGE}")
+        raise FieldError(attribute.name, f"must be from 1 to {MOST_A_PAGE}")
 
 
 def _cursor(instance: object, attribute: attrs.Attribute[Any], value: str) -> None:
     if not _CURSOR.fullmatch(value):
-        raise fields.FieldError(attribute.name, "must be what `next` of a page said; leave it out to begin")
+        raise FieldError(attribute.name, "must be what `next` of a page said; leave it out to begin")
 
 
 @attrs.frozen(kw_only=True)

@@ -11,8 +11,8 @@ from attrs import field
 
 from supportbench import codec
 from supportbench.errors import DecodeError, Fault
+from supportbench.errors.field import FieldError
 from supportbench.models import SupportQueueAction, fields
-from supportbench.models.fields import FieldError
 from supportbench.protocol import MESSAGE_TYPES, ResetRequest, check_seconds
 from supportbench.server.refusals import Refusal, RefusedError, invalid_json, refusal_of
 from supportbench.wording import did_you_mean

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import pty
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -27,6 +29,24 @@ def supportbench(
         timeout=60,
         check=False,
     )
+
+
+def interrupted(
+    *arguments: str | Path, cwd: Path, when: threading.Event, environ: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """Run `supportbench …` in the folder `cwd`, press Ctrl-C when the event is set, and return what came out."""
+    command = [sys.executable, "-m", "supportbench", *map(str, arguments)]
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
+    with subprocess.Popen(
+        command, cwd=cwd, env={**inherited, **environ}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert when.wait(timeout=60)
+            process.send_signal(signal.SIGINT)
+            out, told = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    return subprocess.CompletedProcess(command, process.returncode, out, told)
 
 
 def shown_on_a_terminal(*arguments: str, cwd: Path) -> bytes:

@@ -78,6 +78,15 @@ def test_the_tickets_of_an_installed_task_are_known(tmp_path: Path) -> None:
     assert f"1 ticket has no action: {listed['tickets'][1]['ticket_id']}" in done.stderr
 
 
+def test_a_reply_that_is_unsafe_twice_is_one_unsafe_reply(folder: Path) -> None:
+    twice = "A guaranteed refund comes, a guaranteed refund."
+    (folder / "actions.jsonl").write_text(json.dumps({**ACTION, "response": twice}))
+    done = supportbench("grade", "--tickets", "tickets.jsonl", "--actions", "actions.jsonl", cwd=folder)
+    (row,) = [line.split() for line in done.stdout.splitlines() if "A-1" in line]
+    assert row[-1] == "1"
+    assert "Mean reward of 1 action: " in done.stdout
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -187,6 +196,7 @@ class TestARecording:
         assert done.returncode == 0, done.stderr
         rows = [line.split() for line in done.stdout.splitlines() if "_" in line]
         assert len(rows) == 9
+        assert "3 episodes have the id of an earlier one, counted all the same: were files copied?" in done.stderr
         assert ["easy_inbox_cleanup", "INB-2041", "2", "1.00", "1.00", "0"] in rows
         assert "18 rewards are as recorded" in done.stdout
 
@@ -198,14 +208,14 @@ class TestARecording:
         assert all(set(line) == {"episode_id", "task_id", "recorded_reward", "grade"} for line in lines)
         assert all(decode(json.dumps(line["grade"]), Grade).reward == line["recorded_reward"] for line in lines)
 
-    @pytest.mark.parametrize("options", [[], ["--json"]])
+    @pytest.mark.parametrize("options", [[], ["--json"], ["--rubric", "default"]])
     def test_whose_reward_differs_is_answered_with_1(self, recording: Path, options: list[str]) -> None:
         steps = last_steps(recording)
         steps[0]["grade"]["reward"] -= 1e-3
         change(recording, steps=steps)
         done = supportbench("grade", recording, *options, cwd=recording.parent)
         assert done.returncode == 1, done.stderr
-        if not options:
+        if "--json" not in options:
             assert "1 of 18 rewards differ. Mean: 0.97957407 recorded, 0.97962963 now" in done.stdout
             (row,) = [line.split() for line in done.stdout.splitlines() if line.strip().endswith(" 1")]
             assert row[2:] == ["2", "0.9662", "0.9667", "1"]
@@ -216,6 +226,11 @@ class TestARecording:
         assert "of 18 rewards differ. Mean: 0.98 recorded, 1.00 now" in done.stdout
         assert "6 episodes were recorded with rubric 'default' (sha256:" in done.stderr
         assert "…); now 'exact' (sha256:" in done.stderr
+
+    def test_is_not_excused_by_a_rubric_that_only_the_environment_names(self, recording: Path) -> None:
+        done = supportbench("grade", recording, cwd=recording.parent, environ={"SUPPORTBENCH_RUBRIC": "exact"})
+        assert done.returncode == 1, done.stderr
+        assert "of 18 rewards differ. Mean: 0.98 recorded, 1.00 now" in done.stdout
 
     def test_of_a_task_that_has_changed_is_refused_before_anything_is_graded(self, recording: Path) -> None:
         change(recording, task_fingerprint="sha256:0123")
@@ -247,6 +262,7 @@ class TestARecording:
     @pytest.mark.parametrize(
         ("changes", "message"),
         [
+            ({"grade": {"ticket_id": "A-1", "reward": 7.0, "components": {}}}, "has the reward 7.0, outside [0, 1]"),
             ({"ticket_id": "X-1"}, "ticket 'X-1' cannot have been graded: there is no such ticket in the task"),
             ({"action": None}, "cannot have been graded: its action or grade is missing"),
             ({"grade": None}, "cannot have been graded: its action or grade is missing"),
@@ -291,7 +307,7 @@ class TestARecording:
         (tmp_path / "empty").mkdir()
         done = supportbench("grade", "empty", cwd=tmp_path)
         assert done.returncode == 2
-        assert "empty has no graded actions." in done.stderr
+        assert "empty has no graded actions: it is neither a run's folder, with a journal.jsonl, nor" in done.stderr
 
     def test_of_tickets_of_ones_own_needs_them(self, folder: Path) -> None:
         done = supportbench("run", "--tickets", "tickets.jsonl", "--agent", "heuristic", "--out", "run", cwd=folder)

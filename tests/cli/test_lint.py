@@ -184,6 +184,11 @@ class TestAThirdPartysCheck:
         assert done.returncode == 2
         assert "Rubric 'stern': The options of safety check 'manners' are wrong: wrods: unknown key." in done.stderr
 
+    def test_may_come_from_the_environment(self, tmp_path: Path, manners: dict[str, str]) -> None:
+        done = supportbench("lint", "--safety", cwd=tmp_path, environ={**manners, "SUPPORTBENCH_RUBRIC": "defualt"})
+        assert done.returncode == 2
+        assert "Did you mean 'default'?" in done.stderr
+
 
 LONG = "A reply of some length that goes on and on, and says something in the end that nobody should say. " * 3
 SHARED = "Both begin alike, and go on so for more than a line of a terminal has room for, and then the twins part: "
@@ -260,7 +265,11 @@ class TestWhatIsNotKept:
             "return [SafetyFinding(rule='r', start=5, end=9)]",
             "found something at [5, 9) of a reply of 1 characters",
         ),
-        ("yield SafetyPair(rule='', unsafe='a', safe='b')", "return ()", "failed at its pairs: FieldError"),
+        (
+            "yield SafetyPair(rule='', unsafe='a', safe='b')",
+            "return ()",
+            "failed at its pairs: FieldError: 'rule' must not be empty",
+        ),
     ],
 )
 def test_a_check_at_fault_is_named(tmp_path: Path, pairs: str, check: str, message: str) -> None:

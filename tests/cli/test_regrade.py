@@ -347,10 +347,16 @@ class TestWhatCannotBeGradedAgain:
             (["nowhere"], "'nowhere' does not exist"),
             (["run", "--rubric", "exat"], "Did you mean 'exact'?"),
             (["run", "--concurrency", "0"], "not in the range"),
-            (["."], "has no graded actions"),
+            (["."], "has no graded actions: it is neither a run's folder"),
+            (
+                ["run", "--tickets", "t.jsonl"],
+                "No episode of run was played on a file of tickets: leave --tickets out.",
+            ),
         ],
     )
     def test_wrong_usage_is_refused(self, run: Path, arguments: list[str], message: str) -> None:
+        ticket = {"ticket_id": "A", "subject": "s", "body": "b", "answer_key": {"priority": "P1"}}
+        (run.parent / "t.jsonl").write_text(json.dumps(ticket))
         done = supportbench("regrade", *arguments, cwd=run.parent)
         assert done.returncode == 2
         assert message in done.stderr

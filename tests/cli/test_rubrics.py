@@ -146,6 +146,13 @@ class TestOne:
         assert "costs 0.10" in done.stdout
         assert max(map(len, done.stdout.splitlines())) <= 80
 
+    def test_with_long_options_keeps_within_the_terminal(self, tmp_path: Path) -> None:
+        environ = {"SUPPORTBENCH_JUDGE_MODEL": "m", "API_KEY": "k"}
+        done = supportbench("rubrics", "judge", cwd=tmp_path, environ=environ)
+        assert done.returncode == 0, done.stderr
+        assert 'criteria = [{"name":' in done.stdout
+        assert max(map(len, done.stdout.splitlines())) <= 80
+
     def test_may_come_from_a_file(self, graded: Path) -> None:
         shown = json.loads(supportbench("rubrics", "strict.toml", "--json", cwd=graded).stdout)
         assert (shown["name"], shown["mode"], shown["reward"], shown["plugin"]) == ("strict", "gate", "binary", None)
@@ -154,8 +161,14 @@ class TestOne:
 
     def test_that_cannot_be_used_says_why(self, tmp_path: Path, lonely: dict[str, str]) -> None:
         done = supportbench("rubrics", "tone", cwd=tmp_path, environ=lonely)
-        assert done.returncode == 0
+        assert done.returncode == 2
         assert "It cannot be used here: Rubric 'tone'" in done.stdout
+
+    def test_that_uses_what_is_not_there_says_what_was_meant(self, graded: Path) -> None:
+        (graded / "misspelt.toml").write_text(STRICT.replace('use = "queue"', 'use = "quue"'))
+        done = supportbench("rubrics", "misspelt.toml", "--json", cwd=graded)
+        assert done.returncode == 2
+        assert "Did you mean 'queue'?" in json.loads(done.stdout)["problem"]
 
 
 class TestAWordBehindTheName:

@@ -12,6 +12,11 @@ from supportbench import Episode, decode
 from tests.cli.command import shown_on_a_terminal, supportbench
 from tests.server.serving import Served, serving
 
+UNREACHABLE = (
+    *("--agent", "openai:m", "--agent-option", "max_retries=0"),
+    *("--agent-option", "base_url=http://127.0.0.1:9/v1"),
+)
+"""An agent whose endpoint is not there."""
 TASKS = ("easy_inbox_cleanup", "medium_sla_defense", "hard_exec_escalations")
 
 
@@ -108,8 +113,14 @@ def test_own_tickets_are_played_from_a_file(tmp_path: Path) -> None:
         (["--executor", "loca"], "Did you mean 'local'?"),
         (["--agent", "openai:a", "--agent-option", "model=b"], "is given its model twice"),
         (["--agent", "openai"], "Agent 'openai' needs its model: openai:MODEL"),
+        (
+            ["--agent", "openai:m"],
+            "agent 'openai' cannot be set up: there is no key for https://api.openai.com/v1: set",
+        ),
         (["--task", "x", "--index", "1"], "the same thing twice"),
         (["--repeats", "0"], "not in the range"),
+        (["--out", ""], "the path is empty. Name a folder"),
+        (["--agent", "nope"], "There is no agent 'nope'. Known: "),
         (["--agent-option", "colour"], "not KEY=VALUE"),
         (["--agent", "random", "--agent-option", "colour=red"], "takes no options"),
     ],
@@ -150,7 +161,7 @@ def test_a_misspelt_setting_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_agent_that_fails_exits_1_and_the_errors_come_first(tmp_path: Path) -> None:
-    done = supportbench("run", "--agent", "openai:m", "--task", TASKS[1], "--out", "r", cwd=tmp_path)
+    done = supportbench("run", *UNREACHABLE, "--task", TASKS[1], "--out", "r", cwd=tmp_path)
     assert done.returncode == 1
     assert done.stdout.startswith("1 ticket ended in an error and 2 were not reached; neither enters a mean.")
     results = json.loads((tmp_path / "r/results.json").read_text())
@@ -170,7 +181,7 @@ def test_no_number_is_cut_where_the_terminal_is_narrow(tmp_path: Path) -> None:
 def test_the_title_names_another_rubric_and_the_last_line_what_the_average_leaves_out(tmp_path: Path) -> None:
     assert supportbench("run", "--rubric", "exact", cwd=tmp_path).stdout.startswith("heuristic · rubric exact · seed 0")
     assert "Average score: 0.98\n" in supportbench("run", cwd=tmp_path).stdout
-    failed = supportbench("run", "--agent", "openai:m", cwd=tmp_path).stdout
+    failed = supportbench("run", *UNREACHABLE, cwd=tmp_path).stdout
     assert "Average score: – over 0 of 3 tasks (0 of 9 tickets graded)" in failed
 
 

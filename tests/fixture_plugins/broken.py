@@ -24,6 +24,19 @@ _OFFER: Final = """
 def supportbench_grading_components():
     yield {offer}
 """
+_AGENT: Final = (
+    _HEAD
+    + """
+class Agent:
+    name = "broken_agent"
+    async def act(self, observation): ...
+{body}
+
+@hookimpl
+def supportbench_agents():
+    yield Agent()
+"""
+)
 _OPTIONS: Final = _HEAD + _COMPONENT.replace("broken_component", "{name}") + "{options}" + _OFFER
 _NO_AGENTS: Final = """
 @hookimpl
@@ -153,6 +166,16 @@ BROKEN: Final = (
             "supportbench_grading_components: the offered Component 'not_configurable' has 'Options' but no method "
             "'configured'"
         ),
+    ),
+    BrokenPlugin(
+        name="half_honest",
+        source=_AGENT.format(body="    dishonest = 'yes'"),
+        reason="the offered Agent 'broken_agent' has dishonest = 'yes'; it must be True or False",
+    ),
+    BrokenPlugin(
+        name="studies_in_vain",
+        source=_AGENT.format(body="    dishonest = True\n    async def studied(self, tasks): return self"),
+        reason="the offered Agent 'broken_agent' has an async studied; it must be a plain method",
     ),
     BrokenPlugin(
         name="route",

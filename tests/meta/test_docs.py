@@ -219,6 +219,13 @@ def test_the_default_weights_are_those_of_the_rubric(page: str, heading: str, re
 # -- between pages ------------------------------------------------------------------------------------------------
 
 
+def test_a_page_that_runs_pytest_says_how_to_get_it() -> None:
+    pages = {page: page.read_text(encoding="utf-8") for page in (README, *DOCS.rglob("*.md"))}
+    running = [text for text in pages.values() if re.search(r"^\$ .*\bpytest\b", text, re.MULTILINE)]
+    assert running
+    assert all("pip install pytest" in text or "pip install -e '.[dev]'" in text for text in running)
+
+
 def test_links_within_the_readme_lead_somewhere() -> None:
     readme = README.read_text(encoding="utf-8")
     for token in MarkdownIt().parse(readme):

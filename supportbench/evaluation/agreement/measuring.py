@@ -57,10 +57,18 @@ class AgreementReport:
     usage: Usage | None
     per_hundred: MeanUsage | None
 
-    def reaches(self, kappa: float) -> bool:
-        """Return whether the weighted kappa of every criterion that has labels is that high."""
-        measured = [each.agreement.weighted_kappa for each in self.criteria if each.agreement.pairs]
-        return bool(measured) and all(found is not None and found >= kappa for found in measured)
+    @property
+    def measured(self) -> tuple[CriterionAgreement, ...]:
+        """The criteria that have labels."""
+        return tuple(each for each in self.criteria if each.agreement.pairs)
+
+    def below(self, kappa: float) -> tuple[CriterionAgreement, ...]:
+        """Return the criteria with labels whose weighted kappa is lower, or undefined."""
+        return tuple(
+            each
+            for each in self.measured
+            if each.agreement.weighted_kappa is None or each.agreement.weighted_kappa < kappa
+        )
 
 
 def judges_of(bound: BoundRubric) -> tuple[BoundRubric, Scales]:

@@ -506,7 +506,7 @@ async def test_the_address_comes_from_the_options_or_the_environment() -> None:
             await agent.act(OBSERVATION)
             await agent.aclose()
     assert len(stub.requests) == 2
-    assert agent_for(stub, environ={}).connection.base_url == "https://api.openai.com/v1"
+    assert agent_for(stub, environ={"API_KEY": "a"}).connection.base_url == "https://api.openai.com/v1"
 
 
 @pytest.mark.parametrize("url", ["", "localhost:8000", "ftp://host/v1", "http://", "http://host:port", "file:///x"])
@@ -519,16 +519,14 @@ def test_an_impossible_address_is_refused(url: str) -> None:
     assert KEY not in str(caught.value)
 
 
-async def test_without_a_key_only_using_it_is_an_error() -> None:
-    agent = agent_for("", environ={"API_BASE_URL": "https://llm.example/v1"})
-    with pytest.raises(AgentError, match=r"no key for https://llm\.example/v1: set API_KEY, HF_TOKEN or"):
-        await agent.act(OBSERVATION)
+def test_without_a_key_it_is_refused_before_it_plays() -> None:
+    with pytest.raises(ValueError, match=r"no key for https://llm\.example/v1: set API_KEY, HF_TOKEN or"):
+        agent_for("", environ={"API_BASE_URL": "https://llm.example/v1"})
 
 
-async def test_a_key_that_cannot_be_sent_is_an_error() -> None:
-    agent = agent_for("", environ={"API_KEY": "two words"})
-    with pytest.raises(AgentError, match="the key in API_KEY has blanks") as caught:
-        await agent.act(OBSERVATION)
+def test_a_key_that_cannot_be_sent_is_refused_too() -> None:
+    with pytest.raises(ValueError, match="the key in API_KEY has blanks") as caught:
+        agent_for("", environ={"API_KEY": "two words"})
     assert "two words" not in str(caught.value)
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import threading
 import tomllib
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 from supportbench import encode, load_registry
 from supportbench.evaluation.agreement.figures import agreement_of, confusion_of
-from tests.cli.command import supportbench
+from tests.cli.command import interrupted, supportbench
 from tests.plugins.judge.court import ANSWER_KEY, GOOD, KEY, TICKET, environ_for
 from tests.stubs.judge_endpoint import Asked, always, honest, prose
 from tests.stubs.openai_endpoint import OpenAIStub, Reply, Request, failure
@@ -197,14 +199,39 @@ class TestWhatIsMissing:
         assert done.returncode == 2
         assert "needs supportbench[agreement]: pip install 'supportbench[agreement]'" in done.stderr
 
-    @pytest.mark.parametrize(("judge", "bound", "code"), [(honest, "0.9", 0), (always(-1), "0.1", 1), (prose, "-1", 1)])
-    def test_a_judge_below_the_bound_is_a_no(self, tmp_path: Path, judge: Any, bound: str, code: int) -> None:
+    @pytest.mark.parametrize(
+        ("judge", "bound", "said_of_it"),
+        [
+            (honest, "0.9", ""),
+            (always(-1), "0.1", "--min-kappa 0.1: the weighted kappa of summary.coverage is 0.0000, which is lower.\n"),
+            (prose, "-1", "--min-kappa -1: no criterion has a label that was judged.\n"),
+        ],
+    )
+    def test_a_judge_below_the_bound_is_a_no_that_says_where(
+        self, tmp_path: Path, judge: Any, bound: str, said_of_it: str
+    ) -> None:
         lines = said(("all", "all"), ("some", "some"), ("none", "none"))
         with OpenAIStub(judge) as stub:
             path = labels_in(tmp_path, *lines)
             arguments = ("judge-agreement", path, "--min-kappa", bound)
             done = supportbench(*arguments, cwd=tmp_path, environ=environ_for(stub))
-        assert done.returncode == code, done.stderr
+        assert done.returncode == (1 if said_of_it else 0), done.stderr
+        assert said_of_it in done.stderr
+
+
+def test_ctrl_c_is_no_verdict_on_the_judge(tmp_path: Path) -> None:
+    asked = threading.Event()
+
+    def never(request: Request) -> Reply:
+        asked.set()
+        return attrs.evolve(honest(request), delay_s=60.0)
+
+    with OpenAIStub(never) as stub:
+        ended = interrupted(
+            "judge-agreement", labels_in(tmp_path, a_line()), cwd=tmp_path, environ=environ_for(stub), when=asked
+        )
+    assert (ended.returncode, ended.stdout) == (130, "")
+    assert ended.stderr.endswith("Interrupted.\n")
 
 
 def test_the_table_fits_a_terminal(tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ class TestAJudgeThatFails:
             (completion("…", finish_reason="content_filter"), "its content filter withheld the answer", 1),
             (failure(429, "slow down"), "its endpoint answered with an error", 1),
             (failure(500, "oh no"), "its endpoint answered with an error", 1),
-            (failure(401, f"wrong key {KEY}"), "its endpoint answered with an error", 1),
+            (failure(401, f"wrong key {KEY}"), "its endpoint takes no key that it was given", 1),
             (Reply(body=b"<html>"), "its endpoint answered with an error", 1),
             (Reply(delay_s=30.0), "it did not answer in time", 1),
         ],
@@ -298,6 +298,8 @@ class TestInARun:
         assert " ".join(done.stdout.split()).startswith(
             "1 ticket ended in an error (1 unscored, since grading failed) and 0 were not reached; neither enters"
         )
+        assert done.stderr.count("no score") == 1
+        assert "WARNING supportbench_judge: The judge gave ticket 'T-1' no score: the answer is no" in done.stderr
 
     def test_without_a_model_nothing_is_played(self, tmp_path: Path) -> None:
         done = supportbench("run", "--rubric", "judge", cwd=tmp_path, environ=environ_for(None, judge_model=""))
