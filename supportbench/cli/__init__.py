@@ -33,6 +33,9 @@ _COMMANDS: Final = (
 )
 
 
+_CACHE: Final = "SUPPORTBENCH_CACHE"
+"""Any plugin that keeps answers heeds this variable: `off` asks for everything anew and keeps nothing."""
+
 logger: Final = logging.getLogger("supportbench")
 
 
@@ -52,6 +55,10 @@ class Program:
     def load_plugins(self, block: tuple[str, ...] = ()) -> Registry:
         """Return what is installed; raises `PluginLoadError` when anything did not load."""
         return self.find_plugins(block).check()
+
+    def uncached(self) -> Program:
+        """Return the program whose plugins ask for everything anew, for measuring what repeats itself."""
+        return attrs.evolve(self, environ={**self.environ, _CACHE: "off"})
 
 
 class _PrintableFormatter(logging.Formatter):

@@ -81,7 +81,12 @@ def command(
         most_tickets=limit,
         seed=seed,
     )
-    subject = choose(asked, registry, None if named is None else resolve_rubric(registry, named))
+    subject = choose(
+        asked,
+        registry,
+        None if named is None else resolve_rubric(registry, named),
+        uncached=lambda: program.uncached().load_plugins(block),
+    )
     if subject.sampled:
         click.echo(f"Auditing {subject.sampled}, chosen by seed {seed}; --limit says how many tickets.", err=True)
     with redirect_stdout(sys.stderr):  # what plugins print is no data of ours

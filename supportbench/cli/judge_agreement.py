@@ -8,7 +8,6 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Final
 
-import attrs
 import click
 
 from supportbench import codec
@@ -25,7 +24,6 @@ from supportbench.registry import Registry
 from supportbench.rubrics import BoundRubric, bind, resolve_rubric
 from supportbench.watchdog import watch
 
-_CACHE: Final = "SUPPORTBENCH_CACHE"
 _MOST_TOLD: Final = 10
 
 
@@ -63,8 +61,7 @@ def command(
     used. Exits 1 when any answer is left without verdicts.
     """
     need_figures()
-    fresh = attrs.evolve(program, environ={**program.environ, _CACHE: "off"})
-    registry = fresh.load_plugins(block)
+    registry = program.uncached().load_plugins(block)
     bound, scales = judges_of(bind(resolve_rubric(registry, rubric), registry))
     labelled = read_labels(labels, TaskChooser(registry, program.settings.provider), scales)
     with redirect_stdout(sys.stderr):  # what a grader prints is no data of ours

@@ -42,7 +42,7 @@ async def audit(
     Raises:
         GradingError, AgentError: a plugin is at fault so early that nothing can be measured.
     """
-    async with closing((*subject.registry.offers(), *subject.graders.offers())):
+    async with closing((*subject.registry.offers(), *subject.graders.offers(), *subject.remeasuring.offers())):
         return report(await gather(subject, honest, on_stage))
 
 

@@ -40,7 +40,6 @@ class Evidence:
     honest: Played | None
     caught: tuple[Caught, ...]
     text_components: tuple[str, ...]
-    is_judged: bool
     steadiness: Steadiness
     leaks: tuple[str, ...]
     reached: float
@@ -49,6 +48,11 @@ class Evidence:
     def units(self) -> tuple[Unit, ...]:
         """All units."""
         return self.subject.units
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether a component says of itself that it judges."""
+        return self.subject.is_judged
 
     @property
     def measurable(self) -> tuple[Unit, ...]:
@@ -109,7 +113,6 @@ async def gather(
         honest=played_honestly,
         caught=tuple(caught),
         text_components=tuple(_moved_by_texts(oracle, mute, subject.units)),
-        is_judged=any(step.grade.usage is not None for step in _all_steps(oracle, subject.units) if step.grade),
         steadiness=steadiness,
         leaks=leaks,
         reached=await _share_reached(subject, oracle, played_honestly),

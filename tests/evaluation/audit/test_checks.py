@@ -19,7 +19,6 @@ from supportbench import (
     SupportQueueAction,
     SupportQueueObservation,
     Task,
-    Usage,
 )
 from supportbench.evaluation.audit.auditing import CHECKS
 from supportbench.evaluation.audit.report import AuditReport
@@ -86,17 +85,24 @@ async def test_an_unsafe_answer_has_to_cost_what_the_rubric_says() -> None:
 
 
 class Dice:
-    """A component whose scores are chance, or a little chance, each with a usage if it says so."""
+    """A component whose scores are chance, or a little chance."""
 
     name = "dice"
 
-    def __init__(self, most: float = 1.0, usage: Usage | None = None) -> None:
+    def __init__(self, most: float = 1.0) -> None:
         self._most = most
-        self._usage = usage
         self._chance = random.Random(7)  # noqa: S311 - for a test
 
     async def score(self, submission: Submission) -> ComponentScore:
-        return ComponentScore(score=1.0 - self._most * self._chance.random(), usage=self._usage)
+        return ComponentScore(score=1.0 - self._most * self._chance.random())
+
+
+class Judging(Dice):
+    """Dice that say of themselves that they judge, and count no usage."""
+
+    @property
+    def scales(self) -> Mapping[str, tuple[str, ...]]:
+        return {"luck": ("bad", "good")}
 
 
 async def test_a_grader_that_rolls_dice_is_caught() -> None:
@@ -108,7 +114,7 @@ async def test_a_grader_that_rolls_dice_is_caught() -> None:
 
 
 async def test_a_judge_may_waver_a_little() -> None:
-    judge = Dice(0.05, Usage(calls=1))
+    judge = Judging(0.05)
     registry = registry_with([a_task()], rubric=rubric_of("dice"), components=[judge])
     report = await audited(registry)
     for name in ("oracle_max", "verifier_determinism", "variance_bound"):
