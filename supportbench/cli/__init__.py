@@ -36,6 +36,8 @@ _COMMANDS: Final = (
 _CACHE: Final = "SUPPORTBENCH_CACHE"
 """Any plugin that keeps answers heeds this variable: `off` asks for everything anew and keeps nothing."""
 
+_INTERRUPTED: Final = 130
+
 logger: Final = logging.getLogger("supportbench")
 
 
@@ -69,7 +71,7 @@ class _PrintableFormatter(logging.Formatter):
 
 
 class _Commands(click.Group):
-    """Loads a subcommand's module when it is asked for, and turns our errors into one message and exit code 2."""
+    """Loads a subcommand's module when it is asked for; our errors are one message and exit code 2, Ctrl-C is 130."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -86,6 +88,9 @@ class _Commands(click.Group):
         except SupportbenchError as error:
             click.echo(f"Error: {printable(_told(error))}", err=True)
             sys.exit(2)
+        except KeyboardInterrupt:  # whose exit code 1 would say that something was measured and found wanting
+            click.echo("Interrupted.", err=True)
+            sys.exit(_INTERRUPTED)
 
 
 def _told(error: SupportbenchError) -> str:

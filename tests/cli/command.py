@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import pty
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -27,6 +29,25 @@ def supportbench(
         timeout=60,
         check=False,
     )
+
+
+def interrupted(
+    *arguments: str | Path, cwd: Path, environ: Mapping[str, str], at: threading.Event
+) -> tuple[int, str, str]:
+    """Run `supportbench …`, press Ctrl-C as soon as `at` is set, and return the exit code, stdout and stderr."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
+    with subprocess.Popen(
+        [sys.executable, "-m", "supportbench", *map(str, arguments)],
+        cwd=cwd,
+        env={**inherited, "PYTHONWARNINGS": "error", **environ},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert at.wait(timeout=60)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+        return process.returncode, out, err
 
 
 def shown_on_a_terminal(*arguments: str, cwd: Path) -> bytes:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+import threading
 from pathlib import Path
 
 import pytest
 
 from supportbench import decode, load_registry
 from supportbench.evaluation.audit.report import AuditReport
-from tests.cli.command import supportbench
+from tests.cli.command import interrupted, supportbench
 from tests.evaluation.audit.auditing import audited, check_of
 from tests.plugins.judge.court import environ_for
 from tests.stubs.judge_endpoint import Behaviour, always, honest, obedient, prose
@@ -81,3 +82,15 @@ def test_a_judge_all_of_whose_answers_are_kept_is_still_known_for_one(tmp_path: 
         ]
     assert check_of(again, "oracle_max").bound == 0.9
     assert first == again
+
+
+def test_an_audit_that_is_interrupted_has_not_found_anything(tmp_path: Path) -> None:
+    asked = threading.Event()
+
+    def answer(request: Request) -> Reply:
+        asked.set()
+        return honest(request)
+
+    with OpenAIStub(answer) as stub:
+        code, out, err = interrupted("audit", "--rubric", "judge", cwd=tmp_path, environ=environ_for(stub), at=asked)
+    assert (code, out, err) == (130, "", "Interrupted.\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from supportbench import encode, load_registry
 from supportbench.evaluation.agreement.figures import agreement_of, confusion_of
-from tests.cli.command import supportbench
+from tests.cli.command import interrupted, supportbench
 from tests.plugins.judge.court import ANSWER_KEY, GOOD, KEY, TICKET, environ_for
 from tests.stubs.judge_endpoint import Asked, always, honest, prose
 from tests.stubs.openai_endpoint import OpenAIStub, Reply, Request, failure
@@ -228,3 +229,17 @@ def test_the_run_time_install_knows_nothing_of_it() -> None:
 
 def _first_ticket() -> str:
     return load_registry({}).providers["triage"].task("test", 0).cases[0].ticket.ticket_id
+
+
+def test_one_that_is_interrupted_has_not_found_anything(tmp_path: Path) -> None:
+    asked = threading.Event()
+
+    def answer(request: Request) -> Reply:
+        asked.set()
+        return honest(request)
+
+    labels = labels_in(tmp_path, *said(*[("all", "all")] * 200))
+    with OpenAIStub(answer) as stub:
+        environ = environ_for(stub, judge_concurrency="1")
+        code, out, err = interrupted("judge-agreement", labels, cwd=tmp_path, environ=environ, at=asked)
+    assert (code, out, err) == (130, "", "Interrupted.\n")
