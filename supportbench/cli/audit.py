@@ -81,6 +81,7 @@ def command(
         most_tickets=limit,
         seed=seed,
     )
+    honest = honest_agent(registry, agent or program.settings.agent)
     subject = choose(
         asked,
         registry,
@@ -90,7 +91,7 @@ def command(
     if subject.sampled:
         click.echo(f"Auditing {subject.sampled}, chosen by seed {seed}; --limit says how many tickets.", err=True)
     with redirect_stdout(sys.stderr):  # what plugins print is no data of ours
-        report = asyncio.run(_audited(subject, honest_agent(registry, agent or program.settings.agent)))
+        report = asyncio.run(_audited(subject, honest))
     if as_json:
         print_json(codec.unstructure(report))
     else:

@@ -163,6 +163,7 @@ def supportbench_rubrics():
         (("--provider", "triagge"), "Did you mean 'triage'?"),
         (("--task", "nowhere"), "There is no task 'nowhere'."),
         (("--rubric", "defautl"), "Did you mean 'default'?"),
+        (("--agent", "nope"), "There is no agent 'nope'."),
         (("--limit", "0"), "0 is not in the range x>=1"),
         (("--tickets", "none.jsonl"), "does not exist"),
     ],
@@ -172,6 +173,12 @@ def test_wrong_usage_exits_2_and_says_what_to_do(tickets: Path, arguments: tuple
     assert done.returncode == 2
     assert told in done.stderr
     assert done.stdout == ""
+
+
+def test_an_agent_that_the_environment_names_has_to_be_there(tmp_path: Path) -> None:
+    done = supportbench("audit", cwd=tmp_path, environ={"SUPPORTBENCH_AGENT": "nope"})
+    assert done.returncode == 2
+    assert "There is no agent 'nope'." in done.stderr
 
 
 def test_the_honest_agent_can_be_another_one(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from supportbench.models import Case, Episode, EpisodeStep, Submission, SupportQ
 from supportbench.offers import is_dishonest
 from supportbench.oracle import honest_answers
 from supportbench.registry import Registry
+from supportbench.settings import DEFAULT_AGENT
 from supportbench.wording import shown
 
 FULL: Final = 1.0 - 1e-9
@@ -164,10 +165,17 @@ def gallery(subject: Subject) -> tuple[Cheat, ...]:
     return tuple(cheats)
 
 
-def honest_agent(registry: Registry, label: str) -> ChosenAgent | None:
-    """Return the agent to compare with; None where it is not installed."""
+def honest_agent(registry: Registry, label: str = DEFAULT_AGENT) -> ChosenAgent | None:
+    """Return the agent to compare with; None where nobody asked for another and the usual one is not installed.
+
+    Raises:
+        UnknownNameError: another one was asked for, and there is none of that name.
+        OptionsError: its options are wrong.
+    """
     try:
         return choose_agent(registry, label)
     except UnknownNameError as error:
+        if label != DEFAULT_AGENT:
+            raise
         logger.warning("No honest agent plays along: %s", error)
         return None

@@ -189,12 +189,12 @@ async def test_where_the_honest_agent_answers_everything_a_warning_says_so() -> 
     assert report.passed
 
 
-async def test_an_honest_agent_that_is_not_installed_is_missed(caplog: pytest.LogCaptureFixture) -> None:
-    report = await audited(registry_with([a_task()]), honest="nobody")
+async def test_the_usual_honest_agent_is_missed_where_it_is_not_installed(caplog: pytest.LogCaptureFixture) -> None:
+    report = await audited(registry_with([a_task()], with_agents=False))
     assert report.honest_agent is None
     for name in ("difficulty_separation", "headroom"):
         assert check_of(report, name).detail == "no honest agent plays along"
-    assert "There is no agent 'nobody'" in caplog.text
+    assert "There is no agent 'heuristic'" in caplog.text
 
 
 async def test_a_reward_that_nobody_finds_is_out_of_reach() -> None:
