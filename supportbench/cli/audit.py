@@ -16,7 +16,7 @@ from supportbench.cli.options import block_option, existing_file, json_option, p
 from supportbench.cli.printing import printable
 from supportbench.evaluation.agents import ChosenAgent
 from supportbench.evaluation.audit.auditing import audit
-from supportbench.evaluation.audit.playing import honest_agent
+from supportbench.evaluation.audit.playing import honest_agent, mean
 from supportbench.evaluation.audit.report import AuditReport, CheckReport, PolicyReport
 from supportbench.evaluation.audit.subject import Audit, Subject, choose
 from supportbench.rubrics import resolve_rubric
@@ -131,7 +131,9 @@ def print_report(report: AuditReport) -> None:
     console.print(f"{len(report.tasks)} tasks, {tickets} tickets{sample}, rubric {printable(rubrics)}")
     headers = ["", *_columns(report), "mean", "text", "verdict"]
     rows = [[name, *figures, "", ""] for name, figures in _reference_rows(report)]
-    rows += [_policy_row(report, policy) for policy in sorted(report.policies, key=lambda policy: -policy.average)]
+    rows += [
+        _policy_row(report, policy) for policy in sorted(report.policies, key=lambda policy: -(policy.average or 0.0))
+    ]
     show(console, table(headers, rows, numbers=headers[1:-1]))
     for number, unit in enumerate(report.units[:_MOST_COLUMNS], start=1):
         console.print(f"  {number}  {printable(unit.name)} ({unit.tickets} tickets)")
@@ -155,12 +157,12 @@ def _columns(report: AuditReport) -> list[str]:
 def _reference_rows(report: AuditReport) -> Iterator[tuple[str, list[str]]]:
     """Yield the rows to compare with, each with its mean: oracle, honest agent, best constant decision."""
     shown = report.units[:_MOST_COLUMNS]
-    named = {"the oracle": [unit.oracle for unit in report.units]}
+    named: dict[str, list[float | None]] = {"the oracle": [unit.oracle for unit in report.units]}
     if report.honest_agent is not None:
-        named[report.honest_agent] = [unit.honest or 0.0 for unit in report.units]
+        named[report.honest_agent] = [unit.honest for unit in report.units]
     named["best constant, no text"] = [unit.floor for unit in report.units]
     for name, figures in named.items():
-        yield name, [*map(_told, figures[: len(shown)]), _told(sum(figures) / len(figures))]
+        yield name, [*map(_told, figures[: len(shown)]), _told(mean(figures))]
 
 
 def _policy_row(report: AuditReport, policy: PolicyReport) -> list[str]:

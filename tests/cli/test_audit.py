@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -110,14 +111,53 @@ def test_tickets_that_hold_their_answers_fail(tmp_path: Path) -> None:
     assert "ticket 'A-0' of task 'A-0': its public fields state the expected priority" in done.stdout
 
 
-def test_a_rubric_that_looks_for_substrings_fails(tmp_path: Path) -> None:
-    (tmp_path / "gameable").mkdir()
-    (tmp_path / "gameable" / "supportbench_gameable.py").write_text(_GAMEABLE)
-    info = tmp_path / "gameable" / "supportbench_gameable-1.dist-info"
+def _installed(folder: Path, name: str, source: str) -> dict[str, str]:
+    """Return the environment in which a plugin of that source is installed."""
+    (folder / name).mkdir()
+    (folder / name / f"supportbench_{name}.py").write_text(source)
+    info = folder / name / f"supportbench_{name}-1.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: supportbench-gameable\nVersion: 1\n")
-    (info / "entry_points.txt").write_text("[supportbench]\ngameable = supportbench_gameable\n")
-    environ = {"PYTHONPATH": str(tmp_path / "gameable")}
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: supportbench-{name}\nVersion: 1\n")
+    (info / "entry_points.txt").write_text(f"[supportbench]\n{name} = supportbench_{name}\n")
+    return {"PYTHONPATH": os.pathsep.join(filter(None, (str(folder / name), os.environ.get("PYTHONPATH"))))}
+
+
+def test_a_policy_that_fails_has_earned_nothing_that_could_be_said(tmp_path: Path) -> None:
+    arguments = ("audit", "--task", "easy_inbox_cleanup", "--rubric", "exact")
+    environ = _installed(tmp_path, "clumsy", _CLUMSY)
+    done = supportbench(*arguments, cwd=tmp_path, environ=environ)
+    assert done.returncode == 1, done.stderr
+    (row,) = [line for line in done.stdout.splitlines() if line.startswith(" cheat_clumsy ")]
+    assert row.split() == ["cheat_clumsy", "–", "–", "–", "error"]
+    report = json.loads(supportbench(*arguments, "--json", cwd=tmp_path, environ=environ).stdout)
+    (clumsy,) = [policy for policy in report["policies"] if policy["name"] == "cheat_clumsy"]
+    assert (clumsy["rewards"], clumsy["average"]) == ({"easy_inbox_cleanup": None}, None)
+
+
+_CLUMSY = """
+from supportbench import SupportQueueAction, hookimpl
+
+supportbench_api = 1
+
+
+class Clumsy:
+    name = "cheat_clumsy"
+    dishonest = True
+
+    async def act(self, observation):
+        return SupportQueueAction(
+            priority="P1", queue="billing", disposition="close", summary="", response="", confidence=7
+        )
+
+
+@hookimpl
+def supportbench_agents():
+    yield Clumsy()
+"""
+
+
+def test_a_rubric_that_looks_for_substrings_fails(tmp_path: Path) -> None:
+    environ = _installed(tmp_path, "gameable", _GAMEABLE)
     done = supportbench("audit", "--rubric", "gameable", "--json", cwd=tmp_path, environ=environ)
     assert done.returncode == 1, done.stderr
     report = decode(done.stdout, AuditReport)

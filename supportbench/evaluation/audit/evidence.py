@@ -104,7 +104,7 @@ async def gather(
     on_stage("what is given away")
     leaks = (*leaks_in_texts(subject), *await leaks_in_answers(subject, answers))
     on_stage("the same again")
-    best = sorted(caught, key=lambda each: -sum(each.played.mean_reward(unit) for unit in subject.units))
+    best = sorted(caught, key=lambda each: -sum(each.played.mean_reward(unit) or 0.0 for unit in subject.units))
     steadiness = await measure(subject, [oracle, *(each.played for each in best[:_HIGHEST_REPLAYED])])
     return Evidence(
         subject=subject,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, get_args
 
 import attrs
@@ -42,18 +42,9 @@ class Played:
         for task in unit.tasks:
             yield from self.episodes[task.card.task_id].steps
 
-    def mean_reward(self, unit: Unit) -> float:
-        """Return the mean reward of the unit's graded tickets; 0 where none was graded."""
-        return mean([step.grade.reward for step in self.steps(unit) if step.grade is not None]) or 0.0
-
-    def mean_scores(self, unit: Unit) -> Mapping[str, float]:
-        """Return each component's mean score over the unit's tickets that it applies to."""
-        scores: dict[str, list[float]] = {}
-        for step in self.steps(unit):
-            for name, part in () if step.grade is None else step.grade.components.items():
-                if part.score is not None:
-                    scores.setdefault(name, []).append(part.score)
-        return {name: math.fsum(values) / len(values) for name, values in scores.items()}
+    def mean_reward(self, unit: Unit) -> float | None:
+        """Return the mean reward of the unit's graded tickets; None where none was graded."""
+        return mean([step.grade.reward for step in self.steps(unit) if step.grade is not None])
 
     @property
     def errors(self) -> tuple[str, ...]:
@@ -61,9 +52,10 @@ class Played:
         return tuple(error for episode in self.episodes.values() for error in episode.errors)
 
 
-def mean(values: Sequence[float]) -> float | None:
-    """Return the mean, None of nothing."""
-    return math.fsum(values) / len(values) if values else None
+def mean(values: Iterable[float | None]) -> float | None:
+    """Return the mean of what was measured, None of nothing."""
+    measured = [value for value in values if value is not None]
+    return math.fsum(measured) / len(measured) if measured else None
 
 
 async def play(agent: ChosenAgent, subject: Subject) -> Played:

@@ -254,6 +254,9 @@ async def test_a_policy_that_fails_is_told_and_the_audit_has_not_passed() -> Non
     assert all(verdict != "fail" for verdict in _verdicts(report).values())
     (error,) = report.errors
     assert "clumsy" in error
+    (clumsy,) = [policy for policy in report.policies if policy.name == "clumsy"]
+    assert dict(clumsy.rewards) == {"monday": None}  # nothing was graded, which is not 0
+    assert (clumsy.average, clumsy.excess, dict(clumsy.text)) == (None, None, {})
 
 
 async def test_the_same_audit_comes_to_the_same_report(registry: Registry) -> None:
