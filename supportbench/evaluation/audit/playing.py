@@ -19,7 +19,7 @@ from supportbench.graders import OpenTask
 from supportbench.interfaces import Agent
 from supportbench.models import Case, Episode, EpisodeStep, Submission, SupportQueueAction, SupportQueueObservation
 from supportbench.offers import is_dishonest
-from supportbench.oracle import honest_answers
+from supportbench.oracle import honest_answers, reworded_answers
 from supportbench.registry import Registry
 from supportbench.settings import DEFAULT_AGENT
 from supportbench.wording import shown
@@ -88,7 +88,8 @@ class Oracle:
 async def find_answers(subject: Subject) -> Mapping[tuple[str, str], SupportQueueAction]:
     """Return, by task and ticket id, the plainest honest answer that earns full marks, or else the one that earns most.
 
-    Each is graded behind those of the earlier tickets, as in an episode.
+    Each is graded behind those of the earlier tickets, as in an episode, and put into other words where it is they that
+    cost it its marks: two tickets may be about one matter.
     """
     answers: dict[tuple[str, str], SupportQueueAction] = {}
     for opened in subject.tasks:
@@ -102,17 +103,27 @@ async def find_answers(subject: Subject) -> Mapping[tuple[str, str], SupportQueu
 
 async def _best_answer(opened: OpenTask, case: Case, earlier: tuple[SupportQueueAction, ...]) -> SupportQueueAction:
     task = opened.chosen.task
+
+    async def earned(answer: SupportQueueAction, previous: tuple[SupportQueueAction, ...]) -> float:
+        submission = Submission(task=task, case=case, action=answer, previous=previous)
+        return (await opened.grader.grade(submission)).reward
+
     plainest = best = next(honest_answers(task, case))
     most = -1.0
-    for answer in honest_answers(task, case):
-        try:
-            grade = await opened.grader.grade(Submission(task=task, case=case, action=answer, previous=earlier))
-        except GradingError:  # it will be met again when the oracle plays, and is told then
-            return plainest
-        if grade.reward > most:
-            most, best = grade.reward, answer
-        if most >= FULL:
-            break
+    try:
+        for answer in honest_answers(task, case):
+            if (reward := await earned(answer, earlier)) > most:
+                most, best = reward, answer
+            if most >= FULL:
+                return best
+        if earlier and await earned(best, ()) > most:
+            for answer in reworded_answers(task, case):
+                if (reward := await earned(answer, earlier)) > most:
+                    most, best = reward, answer
+                if most >= FULL:
+                    return best
+    except GradingError:  # it will be met again when the oracle plays, and is told then
+        return plainest
     return best
 
 
