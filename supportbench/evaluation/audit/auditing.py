@@ -79,7 +79,8 @@ def report(evidence: Evidence) -> AuditReport:
             )
             for unit in subject.units
         ),
-        text_components=evidence.text_components,
+        text_components=evidence.texts.earned,
+        unearned_components=evidence.texts.unearned,
         honest_agent=None if honest is None else honest.agent.label,
         policies=policies,
         shortfalls=tuple(semantic.shortfalls(evidence)),

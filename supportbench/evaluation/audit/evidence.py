@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 
@@ -13,8 +13,9 @@ from supportbench.evaluation.audit.leakage import leaks_in_answers, leaks_in_tex
 from supportbench.evaluation.audit.playing import Cheat, Oracle, Played, as_agent, find_answers, gallery, play
 from supportbench.evaluation.audit.steadiness import Steadiness, measure
 from supportbench.evaluation.audit.subject import Subject, Unit
+from supportbench.evaluation.audit.text_components import TextComponents, find_text_components
 from supportbench.graders import OpenTask
-from supportbench.models import EpisodeStep, Submission
+from supportbench.models import Submission
 
 ATTEMPTS = 16
 """How many random decisions a learner is given to find a reward."""
@@ -39,7 +40,7 @@ class Evidence:
     oracle: Played
     honest: Played | None
     caught: tuple[Caught, ...]
-    text_components: tuple[str, ...]
+    texts: TextComponents
     steadiness: Steadiness
     leaks: tuple[str, ...]
     reached: float
@@ -67,11 +68,11 @@ class Evidence:
 
     def text_scores(self, played: Played, unit: Unit) -> Mapping[str, float]:
         """Return the mean score of each text component, over the unit's tickets that the agent wrote anything for."""
-        scores: dict[str, list[float]] = {name: [] for name in self.text_components}
+        scores: dict[str, list[float]] = {name: [] for name in self.texts.earned}
         for step in played.steps(unit):
             if step.grade is None or step.action is None or not (step.action.summary or step.action.response):
                 continue
-            for name in self.text_components:
+            for name in self.texts.earned:
                 score = step.grade.components[name].score if name in step.grade.components else None
                 if score is not None:
                     scores[name].append(score)
@@ -112,27 +113,11 @@ async def gather(
         oracle=oracle,
         honest=played_honestly,
         caught=tuple(caught),
-        text_components=tuple(_moved_by_texts(oracle, mute, subject.units)),
+        texts=find_text_components(oracle, mute, [each.played for each in caught], subject.units),
         steadiness=steadiness,
         leaks=leaks,
         reached=await _share_reached(subject, oracle, played_honestly),
     )
-
-
-def _all_steps(played: Played, units: Sequence[Unit]) -> Iterator[EpisodeStep]:
-    return (step for unit in units for step in played.steps(unit))
-
-
-def _moved_by_texts(oracle: Played, mute: Played, units: Sequence[Unit]) -> list[str]:
-    """Return the components whose score changes when the same decisions come without texts."""
-    pairs = zip(_all_steps(oracle, units), _all_steps(mute, units), strict=True)
-    moved: dict[str, None] = {}
-    for spoken, silent in pairs:
-        if spoken.grade is not None and silent.grade is not None:
-            for name, part in spoken.grade.components.items():
-                if part.score != silent.grade.components[name].score:
-                    moved[name] = None
-    return list(moved)
 
 
 async def _share_reached(subject: Subject, oracle: Played, honest: Played | None) -> float:

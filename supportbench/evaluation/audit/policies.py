@@ -38,7 +38,7 @@ def policy_report(caught: Caught, evidence: Evidence) -> PolicyReport:
     cheat, played = caught.cheat, caught.played
     rewards = {unit.name: played.mean_reward(unit) for unit in evidence.units}
     texts = [evidence.text_scores(played, unit) for unit in evidence.units if rewards[unit.name] is not None]
-    names = evidence.text_components if texts else ()
+    names = evidence.texts.earned if texts else ()
     text = {name: math.fsum(scores[name] for scores in texts) / len(texts) for name in names}
     excess = max(_above_base(cheat.tactic, rewards, evidence), default=None)
     return PolicyReport(

@@ -100,6 +100,9 @@ class CheckReport:
 class AuditReport:
     """All that an audit found; `errors` are what ended an episode early, and with any the audit has not passed.
 
+    `text_components` score the oracle's texts higher than none. `unearned_components` read texts, too, but what they
+    pay is had without a word.
+
     The same registry, tasks and seed give the same report, bit for bit.
     """
 
@@ -110,6 +113,7 @@ class AuditReport:
     tasks: tuple[AuditedTask, ...]
     units: tuple[UnitReport, ...]
     text_components: tuple[str, ...]
+    unearned_components: tuple[str, ...]
     honest_agent: str | None
     policies: tuple[PolicyReport, ...]
     shortfalls: tuple[Shortfall, ...]

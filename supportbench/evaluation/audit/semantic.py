@@ -80,8 +80,10 @@ def canary_floor(evidence: Evidence, policies: Policies) -> CheckReport:
     stay at the floor. A fluent catch-all may have half: what it says is said, and fits some tickets.
     """
     bound = Bound(check="canary_floor", sense="at most", bound=TEXT_SHARE["text"])
-    if not evidence.text_components:
-        return bound.not_measured("the rubric reads no text")
+    unearned = ", ".join(evidence.texts.unearned)
+    if not evidence.texts.earned:
+        paid = f"{unearned} pays for empty texts what it pays for the oracle's: that is part of the floor"
+        return bound.not_measured(paid if unearned else "the rubric reads no text")
     said = _best_texts(policies, "text")
     if not said:
         return bound.not_measured(NO_GALLERY)
@@ -89,6 +91,7 @@ def canary_floor(evidence: Evidence, policies: Policies) -> CheckReport:
     fluent = _best_texts(policies, "catch_all")
     best = max(fluent, key=lambda name: fluent[name], default=None)
     detail = f"{worst} highest" + ("" if best is None else f"; of catch-alls {best} with {fluent[best]:.3f}")
+    detail += f"; without {unearned}, which pays for empty texts" if unearned else ""
     kept = said[worst] < bound.bound - SLACK and all(score <= TEXT_SHARE["catch_all"] for score in fluent.values())
     return bound.judged(said[worst], detail, and_also=kept)
 

@@ -55,6 +55,25 @@ async def test_decisions_alone_cannot_be_gamed() -> None:
     assert check_of(report, "canary_floor").detail == "the rubric reads no text"
 
 
+class Brevity:
+    """The README's component: all for a summary of 40 words at most, an empty one included."""
+
+    name = "brevity"
+
+    async def score(self, submission: Submission) -> ComponentScore:
+        return ComponentScore(score=min(1.0, 40 / max(1, len(submission.action.summary.split()))))
+
+
+async def test_of_a_component_that_pays_for_empty_texts_it_is_said_that_it_does() -> None:
+    report = await audited(registry_with([a_task()], rubric=rubric_of("brevity"), components=[Brevity()]))
+    assert report.text_components == ()
+    assert report.unearned_components == ("text",)
+    check = check_of(report, "canary_floor")
+    assert check.verdict == "not measured"
+    assert check.detail == "text pays for empty texts what it pays for the oracle's: that is part of the floor"
+    assert report.units[0].floor > 0.25
+
+
 async def test_a_grader_that_looks_for_substrings_is_caught() -> None:
     registry = registry_with([a_task()], rubric=rubric_of("substrings"), components=[Substrings()])
     report = await audited(registry)
