@@ -74,7 +74,7 @@ def floor_gap(evidence: Evidence, policies: Policies) -> CheckReport:
 
 
 def canary_floor(evidence: Evidence, policies: Policies) -> CheckReport:
-    """The highest mean score over the units that a text which says nothing gets of a text component.
+    """The highest score of a text component, as a mean over the units, that a text which says nothing gets.
 
     Below a tenth: bags of words, copies, reused texts and hidden characters are known tricks, and known tricks are to
     stay at the floor. A fluent catch-all may have half: what it says is said, and fits some tickets.
@@ -90,7 +90,8 @@ def canary_floor(evidence: Evidence, policies: Policies) -> CheckReport:
     worst = max(said, key=lambda name: said[name])
     fluent = _best_texts(policies, "catch_all")
     best = max(fluent, key=lambda name: fluent[name], default=None)
-    detail = f"{worst} highest" + ("" if best is None else f"; of catch-alls {best} with {fluent[best]:.3f}")
+    over = f", over {len(evidence.units)} units" if len(evidence.units) > 1 else ""
+    detail = f"{worst} highest{over}" + ("" if best is None else f"; of catch-alls {best} with {fluent[best]:.3f}")
     detail += f"; without {unearned}, which pays for empty texts" if unearned else ""
     kept = said[worst] < bound.bound - SLACK and all(score <= TEXT_SHARE["catch_all"] for score in fluent.values())
     return bound.judged(said[worst], detail, and_also=kept)
