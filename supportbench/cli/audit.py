@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Iterator
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import click
@@ -14,6 +14,7 @@ from supportbench import codec
 from supportbench.cli import Program
 from supportbench.cli.options import block_option, existing_file, json_option, print_json, rubric_option
 from supportbench.cli.printing import printable
+from supportbench.cli.progress import stages
 from supportbench.evaluation.agents import ChosenAgent
 from supportbench.evaluation.audit.auditing import audit
 from supportbench.evaluation.audit.playing import honest_agent, mean
@@ -21,6 +22,7 @@ from supportbench.evaluation.audit.report import AuditReport, CheckReport, Polic
 from supportbench.evaluation.audit.subject import Audit, Subject, choose
 from supportbench.rubrics import resolve_rubric
 from supportbench.task_files import read_tickets
+from supportbench.wording import counted
 
 _MOST_COLUMNS = 4
 _MOST_LINES = 10
@@ -42,7 +44,8 @@ _MOST_LINES = 10
     default=200,
     show_default=True,
     metavar="TICKETS",
-    help="Audit so many tickets at most; where there are more, whole tasks are chosen by the seed.",
+    help="Audit so many tickets at most: whole tasks in an order that the seed says, while they fit; where the first, "
+    "or the one that --task names, has more by itself, its first tickets.",
 )
 @click.option("--seed", type=click.IntRange(min=0, max=2**63 - 8), default=0, show_default=True, help="Seed of chance.")
 @json_option
@@ -89,7 +92,8 @@ def command(
         uncached=lambda: program.uncached().load_plugins(block),
     )
     if subject.sampled:
-        click.echo(f"Auditing {subject.sampled}, chosen by seed {seed}; --limit says how many tickets.", err=True)
+        chosen = f", chosen by seed {seed}" if task_id is None else ""
+        click.echo(f"Auditing {subject.sampled}{chosen}; --limit says how many tickets.", err=True)
     with redirect_stdout(sys.stderr):  # what plugins print is no data of ours
         report = asyncio.run(_audited(subject, honest))
     if as_json:
@@ -101,20 +105,8 @@ def command(
 
 
 async def _audited(subject: Subject, honest: ChosenAgent | None) -> AuditReport:
-    with _progress() as on_stage:
+    with stages("auditing") as on_stage:
         return await audit(subject, honest, on_stage)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str], None]]:
-    """Show on stderr who is playing; nothing where stderr is no terminal."""
-    if not sys.stderr.isatty():
-        yield lambda stage: None
-        return
-    from supportbench.cli.tables import stderr
-
-    with stderr().status("auditing") as status:
-        yield lambda stage: status.update(f"auditing: {printable(stage)}")
 
 
 # -- the report ---------------------------------------------------------------------------------------------------
@@ -128,7 +120,8 @@ def print_report(report: AuditReport) -> None:
     rubrics = ", ".join(dict.fromkeys(task.rubric.name for task in report.tasks))
     tickets = sum(task.tickets for task in report.tasks)
     sample = f" ({report.sampled})" if report.sampled else ""
-    console.print(f"{len(report.tasks)} tasks, {tickets} tickets{sample}, rubric {printable(rubrics)}")
+    audited = f"{counted(len(report.tasks), 'task')}, {counted(tickets, 'ticket')}{sample}"
+    console.print(f"{audited}, rubric {printable(rubrics)}")
     headers = ["", *_columns(report), "mean", "text", "verdict"]
     rows = [[name, *figures, "", ""] for name, figures in _reference_rows(report)]
     rows += [
@@ -136,7 +129,7 @@ def print_report(report: AuditReport) -> None:
     ]
     show(console, table(headers, rows, numbers=headers[1:-1]))
     for number, unit in enumerate(report.units[:_MOST_COLUMNS], start=1):
-        console.print(f"  {number}  {printable(unit.name)} ({unit.tickets} tickets)")
+        console.print(f"  {number}  {printable(unit.name)} ({counted(unit.tickets, 'ticket')})")
     if len(report.units) > _MOST_COLUMNS:
         console.print(f"  and {len(report.units) - _MOST_COLUMNS} more in the mean; --json has them all")
     rows = [[check.check, _told(check.figure), _bound(check), check.verdict, check.detail] for check in report.checks]

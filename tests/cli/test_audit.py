@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from supportbench import Registry, decode, encode, unstructure
+from supportbench.cli.progress import stages
 from supportbench.evaluation.audit.report import AuditReport
-from tests.cli.command import supportbench
+from tests.cli.command import shown_on_a_terminal, supportbench
 from tests.evaluation.audit.packs import a_case
 
 CHECKS = [
@@ -101,6 +103,28 @@ def test_of_many_tickets_a_sample_is_audited_and_said_to_be_one(tmp_path: Path) 
     report = decode(supportbench(*arguments, "--json", cwd=tmp_path).stdout, AuditReport)
     assert report.sampled == "30 of 500 tasks"
     assert len(report.tasks) == 30
+
+
+def test_of_a_task_that_is_named_the_first_tickets_are_audited_and_no_seed_chose_them(tmp_path: Path) -> None:
+    arguments = ("audit", "--task", "easy_inbox_cleanup", "--rubric", "exact", "--limit", "1")
+    done = supportbench(*arguments, cwd=tmp_path)
+    assert done.stderr == "Auditing the first 1 of its 2 tickets; --limit says how many tickets.\n"
+    assert "1 task, 1 ticket (the first 1 of its 2 tickets), rubric exact" in done.stdout
+    assert "  1  easy_inbox_cleanup (1 ticket)" in done.stdout.splitlines()
+
+
+def test_on_a_terminal_it_says_how_far_it_is(tmp_path: Path) -> None:
+    shown = re.sub(r"\x1b\[[\d;?]*\w", "", shown_on_a_terminal("audit", "--rubric", "exact", cwd=tmp_path).decode())
+    assert re.search(r"auditing \S+ +\d+/\d\d \d:\d\d:\d\d cheat_\w+", shown)
+
+
+def test_elsewhere_a_line_now_and_then_says_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    now = 0.0
+    with stages("auditing", clock=lambda: now, every_s=10.0) as tell:
+        for place in range(1, 6):
+            tell(f"cheat {place}", place, 5)
+            now += 5.0
+    assert capsys.readouterr().err == "auditing: 3 of 5, cheat 3\nauditing: 5 of 5, cheat 5\n"
 
 
 def test_tickets_that_hold_their_answers_fail(tmp_path: Path) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib.metadata import version
 from typing import Final
 
 from supportbench.evaluation.agents import ChosenAgent
 from supportbench.evaluation.audit import semantic, statistical
 from supportbench.evaluation.audit.bounds import CheckFunction
-from supportbench.evaluation.audit.evidence import Evidence, gather
+from supportbench.evaluation.audit.evidence import Evidence, OnStage, gather, untold
 from supportbench.evaluation.audit.policies import policy_report
 from supportbench.evaluation.audit.report import AuditedTask, AuditReport, UnitReport
 from supportbench.evaluation.audit.subject import Subject
@@ -32,9 +31,7 @@ CHECKS: Final[tuple[CheckFunction, ...]] = (
 """Every check, in the order of OpenEnv's severity policy; each is named like its function."""
 
 
-async def audit(
-    subject: Subject, honest: ChosenAgent | None, on_stage: Callable[[str], None] = lambda stage: None
-) -> AuditReport:
+async def audit(subject: Subject, honest: ChosenAgent | None, on_stage: OnStage = untold) -> AuditReport:
     """Measure the subject's rewards with the installed dishonest policies and the oracle, and judge them.
 
     Agents and graders are closed afterwards.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
 
 import attrs
 
@@ -20,7 +21,10 @@ from supportbench.models import Submission
 ATTEMPTS = 16
 """How many random decisions a learner is given to find a reward."""
 
+OnStage: TypeAlias = Callable[[str, int, int], None]
+
 _HIGHEST_REPLAYED = 3
+_OTHER_STAGES = 5
 
 
 @attrs.frozen(kw_only=True)
@@ -79,34 +83,39 @@ class Evidence:
         return {name: sum(values) / len(values) if values else 0.0 for name, values in scores.items()}
 
 
-async def gather(
-    subject: Subject, honest: ChosenAgent | None, on_stage: Callable[[str], None] = lambda stage: None
-) -> Evidence:
-    """Measure everything; `on_stage` is told what is under way.
+def untold(stage: str, place: int, total: int) -> None:
+    """Tell nobody."""
+
+
+async def gather(subject: Subject, honest: ChosenAgent | None, on_stage: OnStage = untold) -> Evidence:
+    """Measure everything; `on_stage` is told what is under way, in which place from 1 on, and of how many.
 
     Raises:
         GradingError, RubricError: a grader is at fault even for empty texts.
         AgentError: a dishonest policy could not study the tasks.
     """
-    on_stage("the best constant decision")
+    cheats = gallery(subject)
+    players = [*([honest] if honest else []), *(cheat.agent for cheat in cheats)]
+    total = len(players) + _OTHER_STAGES
+    on_stage("the best constant decision", 1, total)
     floors = {unit.name: await best_constant(unit) for unit in subject.units}
-    on_stage("the oracle")
+    on_stage("the oracle", 2, total)
     answers = await find_answers(subject)
     oracle = await play(as_agent(Oracle(answers=answers)), subject)
     mute = await play(as_agent(Oracle(answers=answers, mute=True)), subject)
-    played_honestly = None
-    if honest is not None:
-        on_stage(honest.label)
-        played_honestly = await play(honest, subject)
-    caught: list[Caught] = []
-    for cheat in gallery(subject):
-        on_stage(cheat.agent.label)
-        caught.append(Caught(cheat=cheat, played=await play(cheat.agent, subject)))
-    on_stage("what is given away")
+    episodes: list[Played] = []
+    for place, player in enumerate(players, start=3):
+        on_stage(player.label, place, total)
+        episodes.append(await play(player, subject))
+    played_honestly = episodes.pop(0) if honest else None
+    caught = [Caught(cheat=cheat, played=played) for cheat, played in zip(cheats, episodes, strict=True)]
+    on_stage("what is given away", total - 2, total)
     leaks = (*leaks_in_texts(subject), *await leaks_in_answers(subject, answers))
-    on_stage("the same again")
+    on_stage("the same again", total - 1, total)
     best = sorted(caught, key=lambda each: -sum(each.played.mean_reward(unit) or 0.0 for unit in subject.units))
     steadiness = await measure(subject, [oracle, *(each.played for each in best[:_HIGHEST_REPLAYED])])
+    on_stage("random decisions", total, total)
+    reached = await _share_reached(subject, oracle, played_honestly)
     return Evidence(
         subject=subject,
         floors={name: floor for name, (floor, _) in floors.items()},
@@ -116,7 +125,7 @@ async def gather(
         texts=find_text_components(oracle, mute, [each.played for each in caught], subject.units),
         steadiness=steadiness,
         leaks=leaks,
-        reached=await _share_reached(subject, oracle, played_honestly),
+        reached=reached,
     )
 
 

@@ -92,7 +92,10 @@ class Subject:
 
 @attrs.frozen(kw_only=True)
 class Audit:
-    """What to audit: one task, or a provider's tasks in all splits, at most so many tickets, chosen by the seed."""
+    """What to audit: one task, or a provider's tasks in all splits; at most so many tickets.
+
+    Tasks are taken in an order that the seed says, whole, as long as they fit; of the first one, the first tickets.
+    """
 
     provider: str
     task_id: str | None = None
@@ -126,8 +129,9 @@ def choose(
         chosen, sampled = _sample(audit, registry, chooser)
     opened = [graders.open(task) for task in chosen]
     units = tuple(_units(opened, audit.most_tickets))
-    if max(len(task.cases) for task in opened) > audit.most_tickets:
-        sampled = ", ".join(filter(None, (sampled, f"the first {audit.most_tickets} tickets of each task")))
+    longest = max(len(task.cases) for task in opened)
+    if longest > audit.most_tickets:  # it is the only one then, since behind it nothing fits
+        sampled = ", ".join(filter(None, (sampled, f"the first {audit.most_tickets} of its {longest} tickets")))
     judged = any(task.grader.rubric.scales for task in opened)
     remeasuring = Graders(uncached() if judged and uncached is not None else registry, rubric)
     for task in opened:
