@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from supportbench.cli.options import block_option, existing_file, json_option, p
 from supportbench.cli.printing import printable
 from supportbench.cli.progress import stages
 from supportbench.evaluation.agents import ChosenAgent
+from supportbench.evaluation.audit.advice import NEXT_MOVES
 from supportbench.evaluation.audit.auditing import audit
 from supportbench.evaluation.audit.playing import honest_agent, mean
 from supportbench.evaluation.audit.report import AuditReport, CheckReport, PolicyReport
@@ -140,6 +141,8 @@ def print_report(report: AuditReport) -> None:
     for line in _faults(report):
         console.print(printable(line))
     failed = [check.check for check in report.checks if check.verdict == "fail"]
+    for name in failed:
+        console.print(f"What to do about {name}: {NEXT_MOVES[name]}")
     console.print(f"Failed: {', '.join(failed)}" if failed else "No check fails." if report.passed else "Not passed.")
 
 
@@ -177,15 +180,21 @@ def _bound(check: CheckReport) -> str:
 
 
 def _faults(report: AuditReport) -> Iterator[str]:
-    lines = [
-        *(f"{policy.name} {fault}" for policy in report.policies for fault in policy.faults),
-        *(
+    """Yield what is wrong, causes first: what the oracle misses, what leaks, then the policies that earn most."""
+    yield from _some([f"error: {error}" for error in report.errors])
+    yield from _some(
+        [
             f"the oracle misses {missed.component} of ticket {missed.ticket_id}: {missed.note or _told(missed.score)}"
             for missed in report.shortfalls
-        ),
-        *report.leaks,
-    ]
-    yield from (f"error: {error}" for error in report.errors[:_MOST_LINES])
+        ]
+    )
+    yield from _some(report.leaks)
+    worst_first = sorted(report.policies, key=lambda policy: -(policy.excess or 0.0))
+    yield from _some([f"{policy.name} {fault}" for policy in worst_first for fault in policy.faults])
+    yield from report.notes
+
+
+def _some(lines: Sequence[str]) -> Iterator[str]:
     yield from lines[:_MOST_LINES]
     if len(lines) > _MOST_LINES:
-        yield f"… and {len(lines) - _MOST_LINES} more: --json has them all"
+        yield f"… and {len(lines) - _MOST_LINES} more like these: --json has them all"

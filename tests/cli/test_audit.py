@@ -132,6 +132,7 @@ def test_tickets_that_hold_their_answers_fail(tmp_path: Path) -> None:
     done = supportbench("audit", "--tickets", "leaky.jsonl", "--rubric", "exact", cwd=tmp_path)
     assert done.returncode == 1
     assert "Failed: no_solution_leakage" in done.stdout
+    assert "What to do about no_solution_leakage: Take the expected decision" in done.stdout
     assert "ticket 'A-0' of task 'A-0': its public fields state the expected priority" in done.stdout
 
 
@@ -144,6 +145,17 @@ def _installed(folder: Path, name: str, source: str) -> dict[str, str]:
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: supportbench-{name}\nVersion: 1\n")
     (info / "entry_points.txt").write_text(f"[supportbench]\n{name} = supportbench_{name}\n")
     return {"PYTHONPATH": os.pathsep.join(filter(None, (str(folder / name), os.environ.get("PYTHONPATH"))))}
+
+
+def test_of_small_answer_keys_and_few_tickets_it_is_said_what_to_add(tickets: Path) -> None:
+    done = supportbench("audit", "--tickets", tickets.name, "--rubric", "default", cwd=tickets.parent)
+    assert done.returncode == 1
+    told = " ".join(done.stdout.split())
+    assert "The answer keys of 4 of 4 tickets ask a text for fewer than 3 concepts" in told
+    assert "4 tickets are few: one that a policy hits by accident moves a mean by 0.25." in told
+    assert (
+        told.index("cheat_list earns") < told.index("The answer keys of") < told.index("What to do about canary_floor")
+    )
 
 
 def test_a_policy_that_fails_has_earned_nothing_that_could_be_said(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Final
 
 from supportbench.evaluation.agents import ChosenAgent
 from supportbench.evaluation.audit import semantic, statistical
+from supportbench.evaluation.audit.advice import notes
 from supportbench.evaluation.audit.bounds import CheckFunction
 from supportbench.evaluation.audit.evidence import Evidence, OnStage, gather, untold
 from supportbench.evaluation.audit.policies import policy_report
@@ -48,6 +49,7 @@ def report(evidence: Evidence) -> AuditReport:
     subject, honest = evidence.subject, evidence.honest
     policies = tuple(policy_report(caught, evidence) for caught in evidence.caught)
     checks = tuple(check(evidence, policies) for check in CHECKS)
+    missed = [check.check for check in checks if check.verdict == "fail"]
     return AuditReport(
         supportbench=version("supportbench"),
         seed=subject.seed,
@@ -82,6 +84,7 @@ def report(evidence: Evidence) -> AuditReport:
         policies=policies,
         shortfalls=tuple(semantic.shortfalls(evidence)),
         leaks=evidence.leaks,
+        notes=tuple(notes(subject, missed, reads_texts=bool(evidence.texts.earned))),
         checks=checks,
         errors=evidence.errors,
         passed=not evidence.errors and all(check.verdict != "fail" for check in checks),

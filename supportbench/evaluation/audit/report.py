@@ -101,7 +101,7 @@ class AuditReport:
     """All that an audit found; `errors` are what ended an episode early, and with any the audit has not passed.
 
     `text_components` score the oracle's texts higher than none. `unearned_components` read texts, too, but what they
-    pay is had without a word.
+    pay is had without a word. `notes` say what about the tickets may be why checks fail.
 
     The same registry, tasks and seed give the same report, bit for bit.
     """
@@ -118,6 +118,7 @@ class AuditReport:
     policies: tuple[PolicyReport, ...]
     shortfalls: tuple[Shortfall, ...]
     leaks: tuple[str, ...]
+    notes: tuple[str, ...]
     checks: tuple[CheckReport, ...]
     errors: tuple[str, ...]
     passed: bool

@@ -10,6 +10,8 @@ from typing import Final
 import pytest
 
 from supportbench import Registry, load_registry
+from supportbench.evaluation.audit.advice import NEXT_MOVES
+from supportbench.evaluation.audit.auditing import CHECKS
 from supportbench.evaluation.audit.policies import ABOVE_BASE, INFORMED, TEXT_SHARE
 from tests.evaluation.audit.auditing import audited
 from tests.evaluation.audit.figures import PAGE, table, written
@@ -72,3 +74,10 @@ async def test_the_tasks_that_miss_a_bound_on_their_own_are_those_that_the_page_
     report = await audited(registry, "triage", task_id=task_id)
     assert [check.check for check in report.checks if check.verdict == "fail"] == ["canary_floor"]
     assert f"`{task_id}`" in PAGE.read_text(encoding="utf-8").partition("## What they earn")[0]
+
+
+def test_the_how_to_says_of_each_check_what_to_do() -> None:
+    page = HOW_TO.read_text(encoding="utf-8")
+    assert list(NEXT_MOVES) == [check.__name__ for check in CHECKS]
+    for name, move in NEXT_MOVES.items():
+        assert f"| `{name}` | {move} |" in page
