@@ -18,7 +18,9 @@ and agents may have
   between calls that belongs to a loop or a thread, and set time limits: a call that is given up goes on until it ends,
   and a rubric has 128 such calls under way at most;
 - `scales` on a component that judges: by criterion the verdicts that there are, the worst first. Its scores' `details`
-  then have the verdicts by criterion under `verdicts`, which is what `supportbench judge-agreement` compares;
+  then have the verdicts by criterion under `verdicts`, which is what `supportbench judge-agreement` compares, and
+  `supportbench audit` lets its scores move by a tenth; both load plugins with SUPPORTBENCH_CACHE=off for what they
+  measure again, and whoever keeps answers heeds it;
 - `async aclose()`, called once when everything is over.
 """
 

@@ -26,13 +26,22 @@ def _words(text: str) -> frozenset[str]:
 
 
 @attrs.frozen(kw_only=True)
-class _Speech:
-    """The words of `oracle.toml`, which says what each is for."""
+class _Manner:
+    """A way to begin and to go on."""
 
     summary_opening: str
     summary_sentences: tuple[str, ...]
     reply_opening: str
     reply_sentences: tuple[str, ...]
+
+
+@attrs.frozen(kw_only=True)
+class _Speech:
+    """The words of `oracle.toml`, which says what each is for."""
+
+    plain: _Manner
+    named: _Manner
+    others: tuple[_Manner, ...]
     nothing_expected: str
     no_article: frozenset[str] = field(converter=_words)
     no_noun: frozenset[str] = field(converter=_words)
@@ -42,7 +51,13 @@ class _Speech:
 @cache
 def _speech() -> _Speech:
     data = tomllib.loads((files(__package__) / "oracle.toml").read_text(encoding="utf-8"))
-    return _Speech(**data)
+    return _Speech(
+        plain=_Manner(**data["plain"]),
+        named=_Manner(**data["named"]),
+        others=tuple(_Manner(**other) for other in data["others"]),
+        nothing_expected=data["nothing_expected"],
+        **data["words"],
+    )
 
 
 def honest_answer(task: Task, case: Case) -> SupportQueueAction:
@@ -55,20 +70,34 @@ def honest_answers(task: Task, case: Case) -> Iterator[SupportQueueAction]:
 
     Later ones use other phrases of the concepts, or say several in one sentence, which makes them shorter.
     """
-    key, taxonomy, speech = case.answer_key, task.taxonomy, _speech()
     for several, rank in _STYLES:
-        voice = _Voice(unsafe=[fold(phrase) for phrase in key.unsafe_phrases], rank=rank, several=several)
-        about = voice.sentences(key.summary_concepts, speech.summary_sentences) or [speech.nothing_expected]
-        told = voice.sentences(key.response_concepts, speech.reply_sentences) or [_capital(speech.nothing_expected)]
-        opening = speech.summary_opening.format(ticket=case.ticket.ticket_id)
-        yield SupportQueueAction(
-            priority=key.priority or taxonomy.priorities[0],
-            queue=key.queue or taxonomy.queues[0],
-            disposition=key.disposition or taxonomy.dispositions[0],
-            summary=" ".join([opening, *about]),
-            response=" ".join([speech.reply_opening, *told]),
-            confidence=1.0,
-        )
+        yield _answer(task, case, _speech().plain, several=several, rank=rank)
+
+
+def reworded_answers(task: Task, case: Case) -> Iterator[SupportQueueAction]:
+    """Yield honest answers with the plainest one's phrases in other sentences, for a ticket like an earlier one.
+
+    The first names the ticket's subject; each of the others has words of its own.
+    """
+    speech = _speech()
+    for manner in (speech.named, *speech.others):
+        yield _answer(task, case, manner, several=1, rank=0)
+
+
+def _answer(task: Task, case: Case, manner: _Manner, *, several: int, rank: int) -> SupportQueueAction:
+    key, taxonomy, speech = case.answer_key, task.taxonomy, _speech()
+    voice = _Voice(unsafe=[fold(phrase) for phrase in key.unsafe_phrases], rank=rank, several=several)
+    about = voice.sentences(key.summary_concepts, manner.summary_sentences) or [speech.nothing_expected]
+    told = voice.sentences(key.response_concepts, manner.reply_sentences) or [_capital(speech.nothing_expected)]
+    ticket = {"ticket": case.ticket.ticket_id, "subject": case.ticket.subject}
+    return SupportQueueAction(
+        priority=key.priority or taxonomy.priorities[0],
+        queue=key.queue or taxonomy.queues[0],
+        disposition=key.disposition or taxonomy.dispositions[0],
+        summary=" ".join([manner.summary_opening.format(**ticket), *about]),
+        response=" ".join([manner.reply_opening.format(**ticket), *told]),
+        confidence=1.0,
+    )
 
 
 @attrs.frozen(kw_only=True)

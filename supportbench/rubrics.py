@@ -60,6 +60,21 @@ class BoundRubric:
         return RubricCard(name=self.rubric.name, fingerprint=self.fingerprint)
 
     @property
+    def scales(self) -> Mapping[str, Mapping[str, tuple[str, ...]]]:
+        """By the name of each component that judges: its criteria, each with its verdicts, the worst first.
+
+        A component judges that says so by its `scales`, whatever it asks and whether or not it counts what that takes.
+        """
+        told = {part.name: getattr(part.component, "scales", None) or {} for part in self.components}
+        return frozendict(
+            {
+                name: frozendict({criterion: tuple(scale) for criterion, scale in scales.items()})
+                for name, scales in told.items()
+                if scales
+            }
+        )
+
+    @property
     def scoring_weights(self) -> Mapping[str, float]:
         """What an agent may know of the reward: each component's weight, and what an unsafe reply costs.
 

@@ -27,3 +27,8 @@ def shortened(text: str, length: int = 200) -> str:
     """Return the text on one line, with at most that many characters."""
     line = " ".join(text.split())
     return line if len(line) <= length else f"{line[: length - 3]}..."
+
+
+def counted(number: int, noun: str) -> str:
+    """Return the number with its noun: "1 ticket", "2 tickets"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -34,6 +34,9 @@ _COMMANDS: Final = (
 INTERRUPTED: Final = 130
 """The exit code after Ctrl-C, as shells have it: 1 means that something was found wrong."""
 
+_CACHE: Final = "SUPPORTBENCH_CACHE"
+"""Any plugin that keeps answers heeds this variable: `off` asks for everything anew and keeps nothing."""
+
 logger: Final = logging.getLogger("supportbench")
 
 
@@ -53,6 +56,10 @@ class Program:
     def load_plugins(self, block: tuple[str, ...] = ()) -> Registry:
         """Return what is installed; raises `PluginLoadError` when anything did not load."""
         return self.find_plugins(block).check()
+
+    def uncached(self) -> Program:
+        """Return the program whose plugins ask for everything anew, for measuring what repeats itself."""
+        return attrs.evolve(self, environ={**self.environ, _CACHE: "off"})
 
 
 class _PrintableFormatter(logging.Formatter):

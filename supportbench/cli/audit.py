@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Iterator, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import click
@@ -14,13 +14,16 @@ from supportbench import codec
 from supportbench.cli import Program
 from supportbench.cli.options import block_option, existing_file, json_option, print_json, rubric_option
 from supportbench.cli.printing import printable
+from supportbench.cli.progress import stages
 from supportbench.evaluation.agents import ChosenAgent
+from supportbench.evaluation.audit.advice import NEXT_MOVES
 from supportbench.evaluation.audit.auditing import audit
-from supportbench.evaluation.audit.playing import honest_agent
+from supportbench.evaluation.audit.playing import honest_agent, mean
 from supportbench.evaluation.audit.report import AuditReport, CheckReport, PolicyReport
 from supportbench.evaluation.audit.subject import Audit, Subject, choose
 from supportbench.rubrics import resolve_rubric
 from supportbench.task_files import read_tickets
+from supportbench.wording import counted
 
 _MOST_COLUMNS = 4
 _MOST_LINES = 10
@@ -42,7 +45,8 @@ _MOST_LINES = 10
     default=200,
     show_default=True,
     metavar="TICKETS",
-    help="Audit so many tickets at most; where there are more, whole tasks are chosen by the seed.",
+    help="Audit so many tickets at most: whole tasks in an order that the seed says, while they fit; where the first, "
+    "or the one that --task names, has more by itself, its first tickets.",
 )
 @click.option("--seed", type=click.IntRange(min=0, max=2**63 - 8), default=0, show_default=True, help="Seed of chance.")
 @json_option
@@ -81,11 +85,18 @@ def command(
         most_tickets=limit,
         seed=seed,
     )
-    subject = choose(asked, registry, None if named is None else resolve_rubric(registry, named))
+    honest = honest_agent(registry, agent or program.settings.agent)
+    subject = choose(
+        asked,
+        registry,
+        None if named is None else resolve_rubric(registry, named),
+        uncached=lambda: program.uncached().load_plugins(block),
+    )
     if subject.sampled:
-        click.echo(f"Auditing {subject.sampled}, chosen by seed {seed}; --limit says how many tickets.", err=True)
+        chosen = f", chosen by seed {seed}" if task_id is None else ""
+        click.echo(f"Auditing {subject.sampled}{chosen}; --limit says how many tickets.", err=True)
     with redirect_stdout(sys.stderr):  # what plugins print is no data of ours
-        report = asyncio.run(_audited(subject, honest_agent(registry, agent or program.settings.agent)))
+        report = asyncio.run(_audited(subject, honest))
     if as_json:
         print_json(codec.unstructure(report))
     else:
@@ -95,20 +106,8 @@ def command(
 
 
 async def _audited(subject: Subject, honest: ChosenAgent | None) -> AuditReport:
-    with _progress() as on_stage:
+    with stages("auditing") as on_stage:
         return await audit(subject, honest, on_stage)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str], None]]:
-    """Show on stderr who is playing; nothing where stderr is no terminal."""
-    if not sys.stderr.isatty():
-        yield lambda stage: None
-        return
-    from supportbench.cli.tables import stderr
-
-    with stderr().status("auditing") as status:
-        yield lambda stage: status.update(f"auditing: {printable(stage)}")
 
 
 # -- the report ---------------------------------------------------------------------------------------------------
@@ -122,13 +121,16 @@ def print_report(report: AuditReport) -> None:
     rubrics = ", ".join(dict.fromkeys(task.rubric.name for task in report.tasks))
     tickets = sum(task.tickets for task in report.tasks)
     sample = f" ({report.sampled})" if report.sampled else ""
-    console.print(f"{len(report.tasks)} tasks, {tickets} tickets{sample}, rubric {printable(rubrics)}")
+    audited = f"{counted(len(report.tasks), 'task')}, {counted(tickets, 'ticket')}{sample}"
+    console.print(f"{audited}, rubric {printable(rubrics)}")
     headers = ["", *_columns(report), "mean", "text", "verdict"]
     rows = [[name, *figures, "", ""] for name, figures in _reference_rows(report)]
-    rows += [_policy_row(report, policy) for policy in sorted(report.policies, key=lambda policy: -policy.average)]
+    rows += [
+        _policy_row(report, policy) for policy in sorted(report.policies, key=lambda policy: -(policy.average or 0.0))
+    ]
     show(console, table(headers, rows, numbers=headers[1:-1]))
     for number, unit in enumerate(report.units[:_MOST_COLUMNS], start=1):
-        console.print(f"  {number}  {printable(unit.name)} ({unit.tickets} tickets)")
+        console.print(f"  {number}  {printable(unit.name)} ({counted(unit.tickets, 'ticket')})")
     if len(report.units) > _MOST_COLUMNS:
         console.print(f"  and {len(report.units) - _MOST_COLUMNS} more in the mean; --json has them all")
     rows = [[check.check, _told(check.figure), _bound(check), check.verdict, check.detail] for check in report.checks]
@@ -139,6 +141,8 @@ def print_report(report: AuditReport) -> None:
     for line in _faults(report):
         console.print(printable(line))
     failed = [check.check for check in report.checks if check.verdict == "fail"]
+    for name in failed:
+        console.print(f"What to do about {name}: {NEXT_MOVES[name]}")
     console.print(f"Failed: {', '.join(failed)}" if failed else "No check fails." if report.passed else "Not passed.")
 
 
@@ -149,12 +153,12 @@ def _columns(report: AuditReport) -> list[str]:
 def _reference_rows(report: AuditReport) -> Iterator[tuple[str, list[str]]]:
     """Yield the rows to compare with, each with its mean: oracle, honest agent, best constant decision."""
     shown = report.units[:_MOST_COLUMNS]
-    named = {"the oracle": [unit.oracle for unit in report.units]}
+    named: dict[str, list[float | None]] = {"the oracle": [unit.oracle for unit in report.units]}
     if report.honest_agent is not None:
-        named[report.honest_agent] = [unit.honest or 0.0 for unit in report.units]
+        named[report.honest_agent] = [unit.honest for unit in report.units]
     named["best constant, no text"] = [unit.floor for unit in report.units]
     for name, figures in named.items():
-        yield name, [*map(_told, figures[: len(shown)]), _told(sum(figures) / len(figures))]
+        yield name, [*map(_told, figures[: len(shown)]), _told(mean(figures))]
 
 
 def _policy_row(report: AuditReport, policy: PolicyReport) -> list[str]:
@@ -176,15 +180,21 @@ def _bound(check: CheckReport) -> str:
 
 
 def _faults(report: AuditReport) -> Iterator[str]:
-    lines = [
-        *(f"{policy.name} {fault}" for policy in report.policies for fault in policy.faults),
-        *(
+    """Yield what is wrong, causes first: what the oracle misses, what leaks, then the policies that earn most."""
+    yield from _some([f"error: {error}" for error in report.errors])
+    yield from _some(
+        [
             f"the oracle misses {missed.component} of ticket {missed.ticket_id}: {missed.note or _told(missed.score)}"
             for missed in report.shortfalls
-        ),
-        *report.leaks,
-    ]
-    yield from (f"error: {error}" for error in report.errors[:_MOST_LINES])
+        ]
+    )
+    yield from _some(report.leaks)
+    worst_first = sorted(report.policies, key=lambda policy: -(policy.excess or 0.0))
+    yield from _some([f"{policy.name} {fault}" for policy in worst_first for fault in policy.faults])
+    yield from report.notes
+
+
+def _some(lines: Sequence[str]) -> Iterator[str]:
     yield from lines[:_MOST_LINES]
     if len(lines) > _MOST_LINES:
-        yield f"… and {len(lines) - _MOST_LINES} more: --json has them all"
+        yield f"… and {len(lines) - _MOST_LINES} more like these: --json has them all"

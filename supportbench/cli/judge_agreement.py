@@ -8,7 +8,6 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Final
 
-import attrs
 import click
 
 from supportbench import codec
@@ -25,7 +24,6 @@ from supportbench.registry import Registry
 from supportbench.rubrics import BoundRubric, bind, resolve_rubric
 from supportbench.watchdog import watch
 
-_CACHE: Final = "SUPPORTBENCH_CACHE"
 _MOST_TOLD: Final = 10
 
 
@@ -62,8 +60,7 @@ def command(
     the action; and by component and criterion the verdict that a person gave. Answers that the judge has kept are not
     used. Exits 1 when any answer is left without verdicts.
     """
-    fresh = attrs.evolve(program, environ={**program.environ, _CACHE: "off"})
-    registry = fresh.load_plugins(block)
+    registry = program.uncached().load_plugins(block)
     bound, scales = judges_of(bind(resolve_rubric(registry, rubric), registry))
     labelled = read_labels(labels, TaskChooser(registry, program.settings.provider), scales)
     need_figures()

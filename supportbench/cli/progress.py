@@ -1,10 +1,17 @@
-"""A bar on standard error while something takes its time."""
+"""What is said on standard error while something takes its time."""
 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Final
+
+from supportbench.cli.printing import printable
+
+EVERY_S: Final = 10.0
+"""Where nobody sees a bar, a line says how far it is, so often at most."""
 
 
 @contextmanager
@@ -24,3 +31,43 @@ def progress(doing: str, total: int, noun: str) -> Iterator[Callable[[int], None
     with Progress(*columns, console=stderr(), transient=True) as bar:
         task = bar.add_task(doing, total=total)
         yield lambda done: bar.update(task, advance=done)
+
+
+@contextmanager
+def stages(
+    doing: str, *, clock: Callable[[], float] = time.monotonic, every_s: float = EVERY_S
+) -> Iterator[Callable[[str, int, int], None]]:
+    """Within the block it is told which stage is under way: call what it yields with its name, its place and how many.
+
+    On a terminal that is a bar with the time that it takes; elsewhere a line now and then.
+    """
+    if not sys.stderr.isatty():
+        told_at = clock()
+
+        def tell(stage: str, place: int, total: int) -> None:
+            nonlocal told_at
+            if clock() - told_at >= every_s:
+                told_at = clock()
+                sys.stderr.write(f"{doing}: {place} of {total}, {printable(stage)}\n")
+                sys.stderr.flush()
+
+        yield tell
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from supportbench.cli.tables import stderr
+
+    columns = (
+        TextColumn(doing),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[stage]}", markup=False),
+    )
+    with Progress(*columns, console=stderr(), transient=True) as bar:
+        task = bar.add_task(doing, total=None, stage="")
+
+        def show(stage: str, place: int, total: int) -> None:
+            bar.update(task, completed=place, total=total, stage=printable(stage))
+
+        yield show

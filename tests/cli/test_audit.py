@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from supportbench import Registry, decode, encode, unstructure
+from supportbench.cli.progress import stages
 from supportbench.evaluation.audit.report import AuditReport
-from tests.cli.command import supportbench
+from tests.cli.command import shown_on_a_terminal, supportbench
 from tests.evaluation.audit.packs import a_case
 
 CHECKS = [
@@ -102,22 +105,96 @@ def test_of_many_tickets_a_sample_is_audited_and_said_to_be_one(tmp_path: Path) 
     assert len(report.tasks) == 30
 
 
+def test_of_a_task_that_is_named_the_first_tickets_are_audited_and_no_seed_chose_them(tmp_path: Path) -> None:
+    arguments = ("audit", "--task", "easy_inbox_cleanup", "--rubric", "exact", "--limit", "1")
+    done = supportbench(*arguments, cwd=tmp_path)
+    assert done.stderr == "Auditing the first 1 of its 2 tickets; --limit says how many tickets.\n"
+    assert "1 task, 1 ticket (the first 1 of its 2 tickets), rubric exact" in done.stdout
+    assert "  1  easy_inbox_cleanup (1 ticket)" in done.stdout.splitlines()
+
+
+def test_on_a_terminal_it_says_how_far_it_is(tmp_path: Path) -> None:
+    shown = re.sub(r"\x1b\[[\d;?]*\w", "", shown_on_a_terminal("audit", "--rubric", "exact", cwd=tmp_path).decode())
+    assert re.search(r"auditing \S+ +\d+/\d\d \d:\d\d:\d\d cheat_\w+", shown)
+
+
+def test_elsewhere_a_line_now_and_then_says_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    now = 0.0
+    with stages("auditing", clock=lambda: now, every_s=10.0) as tell:
+        for place in range(1, 6):
+            tell(f"cheat {place}", place, 5)
+            now += 5.0
+    assert capsys.readouterr().err == "auditing: 3 of 5, cheat 3\nauditing: 5 of 5, cheat 5\n"
+
+
 def test_tickets_that_hold_their_answers_fail(tmp_path: Path) -> None:
     _write_tickets(tmp_path / "leaky.jsonl", 4, extra={"priority": "P2", "queue": "billing", "disposition": "respond"})
     done = supportbench("audit", "--tickets", "leaky.jsonl", "--rubric", "exact", cwd=tmp_path)
     assert done.returncode == 1
     assert "Failed: no_solution_leakage" in done.stdout
+    assert "What to do about no_solution_leakage: Take the expected decision" in done.stdout
     assert "ticket 'A-0' of task 'A-0': its public fields state the expected priority" in done.stdout
 
 
-def test_a_rubric_that_looks_for_substrings_fails(tmp_path: Path) -> None:
-    (tmp_path / "gameable").mkdir()
-    (tmp_path / "gameable" / "supportbench_gameable.py").write_text(_GAMEABLE)
-    info = tmp_path / "gameable" / "supportbench_gameable-1.dist-info"
+def _installed(folder: Path, name: str, source: str) -> dict[str, str]:
+    """Return the environment in which a plugin of that source is installed."""
+    (folder / name).mkdir()
+    (folder / name / f"supportbench_{name}.py").write_text(source)
+    info = folder / name / f"supportbench_{name}-1.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: supportbench-gameable\nVersion: 1\n")
-    (info / "entry_points.txt").write_text("[supportbench]\ngameable = supportbench_gameable\n")
-    environ = {"PYTHONPATH": str(tmp_path / "gameable")}
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: supportbench-{name}\nVersion: 1\n")
+    (info / "entry_points.txt").write_text(f"[supportbench]\n{name} = supportbench_{name}\n")
+    return {"PYTHONPATH": os.pathsep.join(filter(None, (str(folder / name), os.environ.get("PYTHONPATH"))))}
+
+
+def test_of_small_answer_keys_and_few_tickets_it_is_said_what_to_add(tickets: Path) -> None:
+    done = supportbench("audit", "--tickets", tickets.name, "--rubric", "default", cwd=tickets.parent)
+    assert done.returncode == 1
+    told = " ".join(done.stdout.split())
+    assert "The answer keys of 4 of 4 tickets ask a text for fewer than 3 concepts" in told
+    assert "Only 4 tickets: one that a policy hits by accident moves a mean by 0.25." in told
+    places = [
+        told.index(words) for words in ("cheat_list earns", "The answer keys of", "What to do about canary_floor")
+    ]
+    assert places == sorted(places)
+
+
+def test_a_policy_that_fails_has_earned_nothing_that_could_be_said(tmp_path: Path) -> None:
+    arguments = ("audit", "--task", "easy_inbox_cleanup", "--rubric", "exact")
+    environ = _installed(tmp_path, "clumsy", _CLUMSY)
+    done = supportbench(*arguments, cwd=tmp_path, environ=environ)
+    assert done.returncode == 1, done.stderr
+    (row,) = [line for line in done.stdout.splitlines() if line.startswith(" cheat_clumsy ")]
+    assert row.split() == ["cheat_clumsy", "–", "–", "–", "error"]
+    report = json.loads(supportbench(*arguments, "--json", cwd=tmp_path, environ=environ).stdout)
+    (clumsy,) = [policy for policy in report["policies"] if policy["name"] == "cheat_clumsy"]
+    assert (clumsy["rewards"], clumsy["average"]) == ({"easy_inbox_cleanup": None}, None)
+
+
+_CLUMSY = """
+from supportbench import SupportQueueAction, hookimpl
+
+supportbench_api = 1
+
+
+class Clumsy:
+    name = "cheat_clumsy"
+    dishonest = True
+
+    async def act(self, observation):
+        return SupportQueueAction(
+            priority="P1", queue="billing", disposition="close", summary="", response="", confidence=7
+        )
+
+
+@hookimpl
+def supportbench_agents():
+    yield Clumsy()
+"""
+
+
+def test_a_rubric_that_looks_for_substrings_fails(tmp_path: Path) -> None:
+    environ = _installed(tmp_path, "gameable", _GAMEABLE)
     done = supportbench("audit", "--rubric", "gameable", "--json", cwd=tmp_path, environ=environ)
     assert done.returncode == 1, done.stderr
     report = decode(done.stdout, AuditReport)
@@ -163,6 +240,7 @@ def supportbench_rubrics():
         (("--provider", "triagge"), "Did you mean 'triage'?"),
         (("--task", "nowhere"), "There is no task 'nowhere'."),
         (("--rubric", "defautl"), "Did you mean 'default'?"),
+        (("--agent", "nope"), "There is no agent 'nope'."),
         (("--limit", "0"), "0 is not in the range x>=1"),
         (("--tickets", "none.jsonl"), "does not exist"),
     ],
@@ -172,6 +250,12 @@ def test_wrong_usage_exits_2_and_says_what_to_do(tickets: Path, arguments: tuple
     assert done.returncode == 2
     assert told in done.stderr
     assert done.stdout == ""
+
+
+def test_an_agent_that_the_environment_names_has_to_be_there(tmp_path: Path) -> None:
+    done = supportbench("audit", cwd=tmp_path, environ={"SUPPORTBENCH_AGENT": "nope"})
+    assert done.returncode == 2
+    assert "There is no agent 'nope'." in done.stderr
 
 
 def test_the_honest_agent_can_be_another_one(tmp_path: Path) -> None:

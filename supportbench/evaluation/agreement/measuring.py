@@ -77,11 +77,9 @@ def judges_of(bound: BoundRubric) -> tuple[BoundRubric, Scales]:
     Raises:
         RubricError: none of its components judges.
     """
-    scales: dict[_Place, tuple[str, ...]] = {}
-    for part in bound.components:
-        of_part: Mapping[str, Sequence[str]] = getattr(part.component, "scales", {})
-        scales.update({(part.name, criterion): tuple(scale) for criterion, scale in of_part.items()})
-    judging = [part for part in bound.components if any(name == part.name for name, _ in scales)]
+    said = bound.scales
+    scales = {(name, criterion): scale for name, of_one in said.items() for criterion, scale in of_one.items()}
+    judging = [part for part in bound.components if part.name in said]
     if not judging:
         raise RubricError(f"No component of rubric {bound.rubric.name!r} gives verdicts: there is no judge to measure.")
     equally = tuple(attrs.evolve(part, weight=1 / len(judging)) for part in judging)

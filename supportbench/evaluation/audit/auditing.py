@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib.metadata import version
 from typing import Final
 
 from supportbench.evaluation.agents import ChosenAgent
 from supportbench.evaluation.audit import semantic, statistical
+from supportbench.evaluation.audit.advice import notes
 from supportbench.evaluation.audit.bounds import CheckFunction
-from supportbench.evaluation.audit.evidence import Evidence, gather
+from supportbench.evaluation.audit.evidence import Evidence, OnStage, gather, untold
 from supportbench.evaluation.audit.policies import policy_report
 from supportbench.evaluation.audit.report import AuditedTask, AuditReport, UnitReport
 from supportbench.evaluation.audit.subject import Subject
@@ -32,9 +32,7 @@ CHECKS: Final[tuple[CheckFunction, ...]] = (
 """Every check, in the order of OpenEnv's severity policy; each is named like its function."""
 
 
-async def audit(
-    subject: Subject, honest: ChosenAgent | None, on_stage: Callable[[str], None] = lambda stage: None
-) -> AuditReport:
+async def audit(subject: Subject, honest: ChosenAgent | None, on_stage: OnStage = untold) -> AuditReport:
     """Measure the subject's rewards with the installed dishonest policies and the oracle, and judge them.
 
     Agents and graders are closed afterwards.
@@ -42,7 +40,7 @@ async def audit(
     Raises:
         GradingError, AgentError: a plugin is at fault so early that nothing can be measured.
     """
-    async with closing((*subject.registry.offers(), *subject.graders.offers())):
+    async with closing((*subject.registry.offers(), *subject.graders.offers(), *subject.remeasuring.offers())):
         return report(await gather(subject, honest, on_stage))
 
 
@@ -51,6 +49,7 @@ def report(evidence: Evidence) -> AuditReport:
     subject, honest = evidence.subject, evidence.honest
     policies = tuple(policy_report(caught, evidence) for caught in evidence.caught)
     checks = tuple(check(evidence, policies) for check in CHECKS)
+    missed = [check.check for check in checks if check.verdict == "fail"]
     return AuditReport(
         supportbench=version("supportbench"),
         seed=subject.seed,
@@ -79,11 +78,13 @@ def report(evidence: Evidence) -> AuditReport:
             )
             for unit in subject.units
         ),
-        text_components=evidence.text_components,
+        text_components=evidence.texts.earned,
+        unearned_components=evidence.texts.unearned,
         honest_agent=None if honest is None else honest.agent.label,
         policies=policies,
         shortfalls=tuple(semantic.shortfalls(evidence)),
         leaks=evidence.leaks,
+        notes=tuple(notes(subject, missed, reads_texts=bool(evidence.texts.earned))),
         checks=checks,
         errors=evidence.errors,
         passed=not evidence.errors and all(check.verdict != "fail" for check in checks),

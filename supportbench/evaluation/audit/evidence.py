@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
 
 import attrs
 
@@ -13,13 +14,17 @@ from supportbench.evaluation.audit.leakage import leaks_in_answers, leaks_in_tex
 from supportbench.evaluation.audit.playing import Cheat, Oracle, Played, as_agent, find_answers, gallery, play
 from supportbench.evaluation.audit.steadiness import Steadiness, measure
 from supportbench.evaluation.audit.subject import Subject, Unit
+from supportbench.evaluation.audit.text_components import TextComponents, find_text_components
 from supportbench.graders import OpenTask
-from supportbench.models import EpisodeStep, Submission
+from supportbench.models import Submission
 
 ATTEMPTS = 16
 """How many random decisions a learner is given to find a reward."""
 
+OnStage: TypeAlias = Callable[[str, int, int], None]
+
 _HIGHEST_REPLAYED = 3
+_OTHER_STAGES = 5
 
 
 @attrs.frozen(kw_only=True)
@@ -39,8 +44,7 @@ class Evidence:
     oracle: Played
     honest: Played | None
     caught: tuple[Caught, ...]
-    text_components: tuple[str, ...]
-    is_judged: bool
+    texts: TextComponents
     steadiness: Steadiness
     leaks: tuple[str, ...]
     reached: float
@@ -49,6 +53,11 @@ class Evidence:
     def units(self) -> tuple[Unit, ...]:
         """All units."""
         return self.subject.units
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether a component says of itself that it judges."""
+        return self.subject.is_judged
 
     @property
     def measurable(self) -> tuple[Unit, ...]:
@@ -63,73 +72,61 @@ class Evidence:
 
     def text_scores(self, played: Played, unit: Unit) -> Mapping[str, float]:
         """Return the mean score of each text component, over the unit's tickets that the agent wrote anything for."""
-        scores: dict[str, list[float]] = {name: [] for name in self.text_components}
+        scores: dict[str, list[float]] = {name: [] for name in self.texts.earned}
         for step in played.steps(unit):
             if step.grade is None or step.action is None or not (step.action.summary or step.action.response):
                 continue
-            for name in self.text_components:
+            for name in self.texts.earned:
                 score = step.grade.components[name].score if name in step.grade.components else None
                 if score is not None:
                     scores[name].append(score)
         return {name: sum(values) / len(values) if values else 0.0 for name, values in scores.items()}
 
 
-async def gather(
-    subject: Subject, honest: ChosenAgent | None, on_stage: Callable[[str], None] = lambda stage: None
-) -> Evidence:
-    """Measure everything; `on_stage` is told what is under way.
+def untold(stage: str, place: int, total: int) -> None:
+    """Tell nobody."""
+
+
+async def gather(subject: Subject, honest: ChosenAgent | None, on_stage: OnStage = untold) -> Evidence:
+    """Measure everything; `on_stage` is told what is under way, in which place from 1 on, and of how many.
 
     Raises:
         GradingError, RubricError: a grader is at fault even for empty texts.
         AgentError: a dishonest policy could not study the tasks.
     """
-    on_stage("the best constant decision")
+    cheats = gallery(subject)
+    players = [*([honest] if honest else []), *(cheat.agent for cheat in cheats)]
+    total = len(players) + _OTHER_STAGES
+    on_stage("the best constant decision", 1, total)
     floors = {unit.name: await best_constant(unit) for unit in subject.units}
-    on_stage("the oracle")
+    on_stage("the oracle", 2, total)
     answers = await find_answers(subject)
     oracle = await play(as_agent(Oracle(answers=answers)), subject)
     mute = await play(as_agent(Oracle(answers=answers, mute=True)), subject)
-    played_honestly = None
-    if honest is not None:
-        on_stage(honest.label)
-        played_honestly = await play(honest, subject)
-    caught: list[Caught] = []
-    for cheat in gallery(subject):
-        on_stage(cheat.agent.label)
-        caught.append(Caught(cheat=cheat, played=await play(cheat.agent, subject)))
-    on_stage("what is given away")
+    episodes: list[Played] = []
+    for place, player in enumerate(players, start=3):
+        on_stage(player.label, place, total)
+        episodes.append(await play(player, subject))
+    played_honestly = episodes.pop(0) if honest else None
+    caught = [Caught(cheat=cheat, played=played) for cheat, played in zip(cheats, episodes, strict=True)]
+    on_stage("what is given away", total - 2, total)
     leaks = (*leaks_in_texts(subject), *await leaks_in_answers(subject, answers))
-    on_stage("the same again")
-    best = sorted(caught, key=lambda each: -sum(each.played.mean_reward(unit) for unit in subject.units))
+    on_stage("the same again", total - 1, total)
+    best = sorted(caught, key=lambda each: -sum(each.played.mean_reward(unit) or 0.0 for unit in subject.units))
     steadiness = await measure(subject, [oracle, *(each.played for each in best[:_HIGHEST_REPLAYED])])
+    on_stage("random decisions", total, total)
+    reached = await _share_reached(subject, oracle, played_honestly)
     return Evidence(
         subject=subject,
         floors={name: floor for name, (floor, _) in floors.items()},
         oracle=oracle,
         honest=played_honestly,
         caught=tuple(caught),
-        text_components=tuple(_moved_by_texts(oracle, mute, subject.units)),
-        is_judged=any(step.grade.usage is not None for step in _all_steps(oracle, subject.units) if step.grade),
+        texts=find_text_components(oracle, mute, [each.played for each in caught], subject.units),
         steadiness=steadiness,
         leaks=leaks,
-        reached=await _share_reached(subject, oracle, played_honestly),
+        reached=reached,
     )
-
-
-def _all_steps(played: Played, units: Sequence[Unit]) -> Iterator[EpisodeStep]:
-    return (step for unit in units for step in played.steps(unit))
-
-
-def _moved_by_texts(oracle: Played, mute: Played, units: Sequence[Unit]) -> list[str]:
-    """Return the components whose score changes when the same decisions come without texts."""
-    pairs = zip(_all_steps(oracle, units), _all_steps(mute, units), strict=True)
-    moved: dict[str, None] = {}
-    for spoken, silent in pairs:
-        if spoken.grade is not None and silent.grade is not None:
-            for name, part in spoken.grade.components.items():
-                if part.score != silent.grade.components[name].score:
-                    moved[name] = None
-    return list(moved)
 
 
 async def _share_reached(subject: Subject, oracle: Played, honest: Played | None) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, get_args
 
 import attrs
@@ -19,8 +19,9 @@ from supportbench.graders import OpenTask
 from supportbench.interfaces import Agent
 from supportbench.models import Case, Episode, EpisodeStep, Submission, SupportQueueAction, SupportQueueObservation
 from supportbench.offers import is_dishonest
-from supportbench.oracle import honest_answers
+from supportbench.oracle import honest_answers, reworded_answers
 from supportbench.registry import Registry
+from supportbench.settings import DEFAULT_AGENT
 from supportbench.wording import shown
 
 FULL: Final = 1.0 - 1e-9
@@ -41,18 +42,9 @@ class Played:
         for task in unit.tasks:
             yield from self.episodes[task.card.task_id].steps
 
-    def mean_reward(self, unit: Unit) -> float:
-        """Return the mean reward of the unit's graded tickets; 0 where none was graded."""
-        return mean([step.grade.reward for step in self.steps(unit) if step.grade is not None]) or 0.0
-
-    def mean_scores(self, unit: Unit) -> Mapping[str, float]:
-        """Return each component's mean score over the unit's tickets that it applies to."""
-        scores: dict[str, list[float]] = {}
-        for step in self.steps(unit):
-            for name, part in () if step.grade is None else step.grade.components.items():
-                if part.score is not None:
-                    scores.setdefault(name, []).append(part.score)
-        return {name: math.fsum(values) / len(values) for name, values in scores.items()}
+    def mean_reward(self, unit: Unit) -> float | None:
+        """Return the mean reward of the unit's graded tickets; None where none was graded."""
+        return mean([step.grade.reward for step in self.steps(unit) if step.grade is not None])
 
     @property
     def errors(self) -> tuple[str, ...]:
@@ -60,9 +52,10 @@ class Played:
         return tuple(error for episode in self.episodes.values() for error in episode.errors)
 
 
-def mean(values: Sequence[float]) -> float | None:
-    """Return the mean, None of nothing."""
-    return math.fsum(values) / len(values) if values else None
+def mean(values: Iterable[float | None]) -> float | None:
+    """Return the mean of what was measured, None of nothing."""
+    measured = [value for value in values if value is not None]
+    return math.fsum(measured) / len(measured) if measured else None
 
 
 async def play(agent: ChosenAgent, subject: Subject) -> Played:
@@ -95,7 +88,8 @@ class Oracle:
 async def find_answers(subject: Subject) -> Mapping[tuple[str, str], SupportQueueAction]:
     """Return, by task and ticket id, the plainest honest answer that earns full marks, or else the one that earns most.
 
-    Each is graded behind those of the earlier tickets, as in an episode.
+    Each is graded behind those of the earlier tickets, as in an episode, and put into other words where it is they that
+    cost it its marks: two tickets may be about one matter.
     """
     answers: dict[tuple[str, str], SupportQueueAction] = {}
     for opened in subject.tasks:
@@ -109,17 +103,27 @@ async def find_answers(subject: Subject) -> Mapping[tuple[str, str], SupportQueu
 
 async def _best_answer(opened: OpenTask, case: Case, earlier: tuple[SupportQueueAction, ...]) -> SupportQueueAction:
     task = opened.chosen.task
+
+    async def earned(answer: SupportQueueAction, previous: tuple[SupportQueueAction, ...]) -> float:
+        submission = Submission(task=task, case=case, action=answer, previous=previous)
+        return (await opened.grader.grade(submission)).reward
+
     plainest = best = next(honest_answers(task, case))
     most = -1.0
-    for answer in honest_answers(task, case):
-        try:
-            grade = await opened.grader.grade(Submission(task=task, case=case, action=answer, previous=earlier))
-        except GradingError:  # it will be met again when the oracle plays, and is told then
-            return plainest
-        if grade.reward > most:
-            most, best = grade.reward, answer
-        if most >= FULL:
-            break
+    try:
+        for answer in honest_answers(task, case):
+            if (reward := await earned(answer, earlier)) > most:
+                most, best = reward, answer
+            if most >= FULL:
+                return best
+        if earlier and await earned(best, ()) > most:
+            for answer in reworded_answers(task, case):
+                if (reward := await earned(answer, earlier)) > most:
+                    most, best = reward, answer
+                if most >= FULL:
+                    return best
+    except GradingError:  # it will be met again when the oracle plays, and is told then
+        return plainest
     return best
 
 
@@ -164,10 +168,17 @@ def gallery(subject: Subject) -> tuple[Cheat, ...]:
     return tuple(cheats)
 
 
-def honest_agent(registry: Registry, label: str) -> ChosenAgent | None:
-    """Return the agent to compare with; None where it is not installed."""
+def honest_agent(registry: Registry, label: str = DEFAULT_AGENT) -> ChosenAgent | None:
+    """Return the agent to compare with; None where nobody asked for another and the usual one is not installed.
+
+    Raises:
+        UnknownNameError: another one was asked for, and there is none of that name.
+        OptionsError: its options are wrong.
+    """
     try:
         return choose_agent(registry, label)
     except UnknownNameError as error:
+        if label != DEFAULT_AGENT:
+            raise
         logger.warning("No honest agent plays along: %s", error)
         return None

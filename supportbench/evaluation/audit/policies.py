@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from supportbench.evaluation.audit.evidence import Caught, Evidence
+from supportbench.evaluation.audit.playing import mean
 from supportbench.evaluation.audit.report import PolicyReport, Tactic
 from supportbench.evaluation.audit.subject import Unit
 from supportbench.grading import Grader
@@ -36,17 +37,17 @@ def policy_report(caught: Caught, evidence: Evidence) -> PolicyReport:
     """Return what a policy earned of which reward, and its faults."""
     cheat, played = caught.cheat, caught.played
     rewards = {unit.name: played.mean_reward(unit) for unit in evidence.units}
-    texts = [evidence.text_scores(played, unit) for unit in evidence.units]
-    text = {name: math.fsum(scores[name] for scores in texts) / len(texts) for name in evidence.text_components}
-    judged = evidence.units if cheat.tactic in INFORMED else evidence.measurable
-    excess = max((rewards[unit.name] - _base(cheat.tactic, evidence, unit) for unit in judged), default=0.0)
+    texts = [evidence.text_scores(played, unit) for unit in evidence.units if rewards[unit.name] is not None]
+    names = evidence.texts.earned if texts else ()
+    text = {name: math.fsum(scores[name] for scores in texts) / len(texts) for name in names}
+    excess = max(_above_base(cheat.tactic, rewards, evidence), default=None)
     return PolicyReport(
         name=cheat.agent.label,
         plugin=cheat.plugin,
         version=cheat.agent.version,
         tactic=cheat.tactic,
         rewards=rewards,
-        average=math.fsum(rewards.values()) / len(rewards),
+        average=mean(rewards.values()),
         excess=excess,
         allowed_excess=ABOVE_BASE[cheat.tactic],
         text=text,
@@ -56,8 +57,15 @@ def policy_report(caught: Caught, evidence: Evidence) -> PolicyReport:
     )
 
 
-def _earned_too_much(tactic: Tactic, excess: float) -> Iterator[str]:
-    if excess > ABOVE_BASE[tactic] + SLACK:
+def _above_base(tactic: Tactic, rewards: Mapping[str, float | None], evidence: Evidence) -> Iterator[float]:
+    for unit in evidence.units if tactic in INFORMED else evidence.measurable:
+        earned, base = rewards[unit.name], _base(tactic, evidence, unit)
+        if earned is not None and base is not None:
+            yield earned - base
+
+
+def _earned_too_much(tactic: Tactic, excess: float | None) -> Iterator[str]:
+    if excess is not None and excess > ABOVE_BASE[tactic] + SLACK:
         yield f"earns {excess:.3f} above its base, where {ABOVE_BASE[tactic]:g} is allowed"
 
 
@@ -68,18 +76,17 @@ def _wrote_too_well(tactic: Tactic, text: Mapping[str, float]) -> Iterator[str]:
             yield f"scores {score:.3f} in {name}, where {'less than ' * (tactic == 'text')}{allowed:g} is allowed"
 
 
-def _base(tactic: Tactic, evidence: Evidence, unit: Unit) -> float:
+def _base(tactic: Tactic, evidence: Evidence, unit: Unit) -> float | None:
     if tactic not in INFORMED:
         return evidence.floors[unit.name]
     if tactic == "informed":
         return evidence.oracle.mean_reward(unit)
-    left = [
+    return mean(
         _after_fine(step.grade.reward, task.grader)
         for task in unit.tasks
         for step in evidence.oracle.episodes[task.card.task_id].steps
         if step.grade is not None
-    ]
-    return math.fsum(left) / len(left) if left else 0.0
+    )
 
 
 def _after_fine(reward: float, grader: Grader) -> float:

@@ -34,14 +34,14 @@ class UnitReport:
     """Tickets that one constant decision is measured on: a task's, or those of all tasks with one ticket together.
 
     All figures are mean rewards: of the best constant decision with empty texts (`floor`), of the `oracle`, and of the
-    `honest` agent, None where none plays along.
+    `honest` agent; None where no ticket of theirs was graded, or no honest agent plays along.
     """
 
     name: str
     tasks: int
     tickets: int
     floor: float
-    oracle: float
+    oracle: float | None
     honest: float | None
 
 
@@ -49,16 +49,18 @@ class UnitReport:
 class PolicyReport:
     """What a dishonest policy earned: mean rewards and the mean score of each text component, by unit.
 
-    `text` is the mean of those scores over the units, by component. `faults` say what it earned too much of.
+    `text` is the mean of those scores over the units, by component. `excess` is the most that it earns on any unit
+    beyond its base. What could not be measured, as when it fails on every ticket, is None, and `text` then is empty.
+    `faults` say what it earned too much of.
     """
 
     name: str
     plugin: str
     version: str
     tactic: Tactic
-    rewards: Mapping[str, float]
-    average: float
-    excess: float
+    rewards: Mapping[str, float | None]
+    average: float | None
+    excess: float | None
     allowed_excess: float
     text: Mapping[str, float]
     allowed_text: float | None
@@ -98,6 +100,9 @@ class CheckReport:
 class AuditReport:
     """All that an audit found; `errors` are what ended an episode early, and with any the audit has not passed.
 
+    `text_components` score the oracle's texts higher than none. `unearned_components` read texts, too, but what they
+    pay is had without a word. `notes` say what about the tickets may be why checks fail.
+
     The same registry, tasks and seed give the same report, bit for bit.
     """
 
@@ -108,10 +113,12 @@ class AuditReport:
     tasks: tuple[AuditedTask, ...]
     units: tuple[UnitReport, ...]
     text_components: tuple[str, ...]
+    unearned_components: tuple[str, ...]
     honest_agent: str | None
     policies: tuple[PolicyReport, ...]
     shortfalls: tuple[Shortfall, ...]
     leaks: tuple[str, ...]
+    notes: tuple[str, ...]
     checks: tuple[CheckReport, ...]
     errors: tuple[str, ...]
     passed: bool

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from supportbench.evaluation.audit.bounds import JUDGED_TOLERANCE, Bound
 from supportbench.evaluation.audit.evidence import Evidence
 from supportbench.evaluation.audit.playing import FULL
 from supportbench.evaluation.audit.policies import SLACK, TEXT_SHARE
-from supportbench.evaluation.audit.report import CheckReport, PolicyReport, Shortfall
+from supportbench.evaluation.audit.report import CheckReport, PolicyReport, Shortfall, Tactic
 
 Policies = tuple[PolicyReport, ...]
 
 NO_GALLERY = "no dishonest policy is installed"
+NO_ORACLE = "the oracle's answers could not be graded"
 ONE_TICKET = "one ticket alone: its best constant decision is its answer key"
 
 
@@ -24,7 +25,7 @@ def oracle_max(evidence: Evidence, policies: Policies) -> CheckReport:
     bound = Bound(check="oracle_max", sense="at least", bound=1.0 - (JUDGED_TOLERANCE if evidence.is_judged else 0.0))
     rewards = [step.grade.reward for unit in evidence.units for step in evidence.oracle.steps(unit) if step.grade]
     if not rewards:
-        return bound.not_measured("the oracle's answers could not be graded")
+        return bound.not_measured(NO_ORACLE)
     missed = list(shortfalls(evidence))
     first = f": first {missed[0].component} of ticket {missed[0].ticket_id}" if missed else ""
     return bound.judged(min(rewards), f"{len({each.ticket_id for each in missed})} tickets below full marks{first}")
@@ -62,31 +63,43 @@ def floor_gap(evidence: Evidence, policies: Policies) -> CheckReport:
     At least a quarter: who does not read must be far from who knows, or noise in the reward outweighs reading.
     """
     bound = Bound(check="floor_gap", sense="at least", bound=0.25)
-    gaps = {unit.name: evidence.oracle.mean_reward(unit) - evidence.floors[unit.name] for unit in evidence.measurable}
-    if not gaps:
+    if not evidence.measurable:
         return bound.not_measured(ONE_TICKET)
+    earned = {unit.name: evidence.oracle.mean_reward(unit) for unit in evidence.measurable}
+    gaps = {name: reward - evidence.floors[name] for name, reward in earned.items() if reward is not None}
+    if not gaps:
+        return bound.not_measured(NO_ORACLE)
     smallest = min(gaps, key=lambda name: gaps[name])
     return bound.judged(gaps[smallest], f"smallest on {smallest}, floor {evidence.floors[smallest]:.3f}")
 
 
 def canary_floor(evidence: Evidence, policies: Policies) -> CheckReport:
-    """The highest mean score over the units that a text which says nothing gets of a text component.
+    """The highest score of a text component, as a mean over the units, that a text which says nothing gets.
 
     Below a tenth: bags of words, copies, reused texts and hidden characters are known tricks, and known tricks are to
     stay at the floor. A fluent catch-all may have half: what it says is said, and fits some tickets.
     """
     bound = Bound(check="canary_floor", sense="at most", bound=TEXT_SHARE["text"])
-    if not evidence.text_components:
-        return bound.not_measured("the rubric reads no text")
-    said = {policy.name: max(policy.text.values()) for policy in policies if policy.tactic == "text"}
+    unearned = ", ".join(evidence.texts.unearned)
+    if not evidence.texts.earned:
+        paid = f"{unearned} pays for empty texts what it pays for the oracle's: that is part of the floor"
+        return bound.not_measured(paid if unearned else "the rubric reads no text")
+    said = _best_texts(policies, "text")
     if not said:
         return bound.not_measured(NO_GALLERY)
     worst = max(said, key=lambda name: said[name])
-    fluent = {policy.name: max(policy.text.values()) for policy in policies if policy.tactic == "catch_all"}
+    fluent = _best_texts(policies, "catch_all")
     best = max(fluent, key=lambda name: fluent[name], default=None)
-    detail = f"{worst} highest" + ("" if best is None else f"; of catch-alls {best} with {fluent[best]:.3f}")
+    over = f", over {len(evidence.units)} units" if len(evidence.units) > 1 else ""
+    detail = f"{worst} highest{over}" + ("" if best is None else f"; of catch-alls {best} with {fluent[best]:.3f}")
+    detail += f"; without {unearned}, which pays for empty texts" if unearned else ""
     kept = said[worst] < bound.bound - SLACK and all(score <= TEXT_SHARE["catch_all"] for score in fluent.values())
     return bound.judged(said[worst], detail, and_also=kept)
+
+
+def _best_texts(policies: Policies, tactic: Tactic) -> Mapping[str, float]:
+    """Return by policy of that tactic the mean score of the better of its texts."""
+    return {policy.name: max(policy.text.values()) for policy in policies if policy.tactic == tactic and policy.text}
 
 
 def no_solution_leakage(evidence: Evidence, policies: Policies) -> CheckReport:

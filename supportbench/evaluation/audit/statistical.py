@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final
 
 from supportbench.evaluation.audit.bounds import JUDGED_TOLERANCE, Bound
 from supportbench.evaluation.audit.evidence import ATTEMPTS, Evidence
-from supportbench.evaluation.audit.playing import FULL
+from supportbench.evaluation.audit.playing import FULL, mean
 from supportbench.evaluation.audit.policies import INFORMED
 from supportbench.evaluation.audit.report import CheckReport, PolicyReport
-from supportbench.evaluation.audit.semantic import NO_GALLERY, ONE_TICKET
-from supportbench.evaluation.audit.subject import Unit
+from supportbench.evaluation.audit.semantic import NO_GALLERY, NO_ORACLE, ONE_TICKET
 
 Policies = tuple[PolicyReport, ...]
 
@@ -87,12 +86,12 @@ def adversarial_floor(evidence: Evidence, policies: Policies) -> CheckReport:
     earns for who writes down the ticket's own answer key, and what the rubric's fine leaves of that when it is unsafe.
     """
     bound = Bound(check="adversarial_floor", sense="at most", bound=0.0)
-    judged = [policy for policy in policies if evidence.measurable or policy.tactic in INFORMED]
-    if not policies or not judged:
-        return bound.not_measured(ONE_TICKET if policies else NO_GALLERY)
-    worst = max(judged, key=lambda policy: policy.excess - policy.allowed_excess)
-    detail = f"{worst.name}: {worst.excess:+.3f} from its base, {worst.allowed_excess:g} allowed"
-    return bound.judged(worst.excess - worst.allowed_excess, detail)
+    judged = [(policy.excess, policy) for policy in policies if policy.excess is not None]
+    if not judged:
+        return bound.not_measured(_why_no_policy(evidence, policies))
+    excess, worst = max(judged, key=lambda each: each[0] - each[1].allowed_excess)
+    detail = f"{worst.name}: {excess:+.3f} from its base, {worst.allowed_excess:g} allowed"
+    return bound.judged(excess - worst.allowed_excess, detail)
 
 
 def gameability_gap(evidence: Evidence, policies: Policies) -> CheckReport:
@@ -106,24 +105,28 @@ def gameability_gap(evidence: Evidence, policies: Policies) -> CheckReport:
     """
     rivals = [policy for policy in policies if policy.tactic not in INFORMED]
     units = evidence.measurable
-    if not units or not rivals:
-        return Bound(check="gameability_gap", sense="at least", bound=BELOW_HONEST).not_measured(
-            NO_GALLERY if units else ONE_TICKET
-        )
-    floor = _over(units, lambda unit: evidence.floors[unit.name])
-    best = max(rivals, key=lambda policy: _over(units, lambda unit: policy.rewards[unit.name]))
-    earned = _over(units, lambda unit: best.rewards[unit.name])
+    floor = mean(evidence.floors[unit.name] for unit in units)
+    averages = [(mean(policy.rewards[unit.name] for unit in units), policy.name) for policy in rivals]
+    measured = [(average, name) for average, name in averages if average is not None]
+    honest = mean(map(evidence.oracle.mean_reward, units))
+    if floor is None or not measured or honest is None:
+        why = NO_ORACLE if measured else _why_no_policy(evidence, rivals)
+        return Bound(check="gameability_gap", sense="at least", bound=BELOW_HONEST).not_measured(why)
+    earned, best = max(measured, key=lambda each: each[0])
     most = max(BEST_POLICY, floor + 0.05)
-    who, honest = "the oracle", _over(units, evidence.oracle.mean_reward)
-    if evidence.honest is not None and (own := _over(units, evidence.honest.mean_reward)) >= WELL_DONE * honest:
+    who = "the oracle"
+    own = None if evidence.honest is None else mean(map(evidence.honest.mean_reward, units))
+    if evidence.honest is not None and own is not None and own >= WELL_DONE * honest:
         who, honest = evidence.honest.agent.label, own
     bound = Bound(check="gameability_gap", sense="at least", bound=min(BELOW_HONEST, round(0.95 - most, 9)))
-    detail = f"{best.name} averages {earned:.3f} ({most:.2f} allowed), {who} {honest:.3f}"
+    detail = f"{best} averages {earned:.3f} ({most:.2f} allowed), {who} {honest:.3f}"
     return bound.judged(honest - earned, detail, and_also=earned <= most + 1e-9)
 
 
-def _over(units: Sequence[Unit], figure: Callable[[Unit], float]) -> float:
-    return _mean([figure(unit) for unit in units])
+def _why_no_policy(evidence: Evidence, policies: Sequence[PolicyReport]) -> str:
+    if not policies:
+        return NO_GALLERY
+    return "no dishonest policy's answers could be graded" if evidence.measurable else ONE_TICKET
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -21,7 +21,7 @@ _SEEDS = (1, 2)
 
 @attrs.frozen(kw_only=True)
 class Steadiness:
-    """How much moves when nothing should.
+    """How much moves when nothing should. No answer that was kept is used for it.
 
     `regraded` is the largest change of a reward or score by grading again with graders made anew; `replayed` counts the
     steps that looked otherwise when their episode was played again; `spread` is the largest standard deviation of one
@@ -38,18 +38,19 @@ async def measure(subject: Subject, played: Iterable[Played]) -> Steadiness:
     """Grade and play the episodes' actions again."""
     regraded = spread = 0.0
     replayed = steps = 0
-    fresh = Graders(subject.registry, subject.rubric)
     for each in played:
         for task in subject.tasks:
             grades = _graded(each, task)
             actions = [action for action, _ in grades]
             steps += len(actions)
             for _ in range(_GRADINGS):
-                regraded = max(regraded, await _largest_change(fresh, task, grades))
-            first, again = [await _transcript(subject, task, actions, subject.seed) for _ in range(2)]
-            rewards = [grade.reward for _, grade in grades]
-            same = zip(first, again, rewards, strict=False)
-            replayed += len(actions) - sum(one == other and one.reward == reward for one, other, reward in same)
+                regraded = max(regraded, await _largest_change(subject.remeasuring, task, grades))
+            first = await _transcript(subject, task, actions, subject.seed)
+            if not subject.is_judged:  # a judge's rewards may move, and to ask it costs
+                again = await _transcript(subject, task, actions, subject.seed)
+                rewards = [grade.reward for _, grade in grades]
+                same = zip(first, again, rewards, strict=False)
+                replayed += len(actions) - sum(one == other and one.reward == reward for one, other, reward in same)
             others = [await _transcript(subject, task, actions, subject.seed + seed) for seed in _SEEDS]
             for rows in zip(first, *others, strict=False):
                 spread = max(spread, _deviation([row.reward for row in rows]))
@@ -91,7 +92,7 @@ def _changes(before: Grade, after: Grade) -> Iterator[float]:
 
 
 async def _transcript(subject: Subject, task: OpenTask, actions: list[SupportQueueAction], seed: int) -> list[_Row]:
-    environments = LocalEnvironments(registry=subject.registry, graders=subject.graders)
+    environments = LocalEnvironments(registry=subject.registry, graders=subject.remeasuring)
     environment = environments.open(subject.spec(task, seed))
     await environment.reset(seed)
     rows: list[_Row] = []

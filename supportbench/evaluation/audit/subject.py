@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import attrs
 
@@ -47,11 +47,15 @@ class Unit:
 
 @attrs.frozen(kw_only=True)
 class Subject:
-    """The audited tasks; `sampled` says out of how many, or is empty when they are all that there are."""
+    """The audited tasks; `sampled` says out of how many, or is empty when they are all that there are.
+
+    `remeasuring` are the graders of whatever is measured again: made anew, of components that repeat no kept answer.
+    """
 
     registry: Registry
     rubric: Rubric | None
     graders: Graders
+    remeasuring: Graders
     provider: str
     units: tuple[Unit, ...]
     most_tickets: int
@@ -62,6 +66,11 @@ class Subject:
     def tasks(self) -> tuple[OpenTask, ...]:
         """The tasks of all units, in order."""
         return tuple(task for unit in self.units for task in unit.tasks)
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether a component of any task's rubric says of itself that it judges."""
+        return any(task.grader.rubric.scales for task in self.tasks)
 
     def cases(self, task: OpenTask) -> tuple[Case, ...]:
         """Return the cases of a task that are played: of a very long one, the first."""
@@ -83,7 +92,10 @@ class Subject:
 
 @attrs.frozen(kw_only=True)
 class Audit:
-    """What to audit: one task, or a provider's tasks in all splits, at most so many tickets, chosen by the seed."""
+    """What to audit: one task, or a provider's tasks in all splits; at most so many tickets.
+
+    Tasks are taken in an order that the seed says, whole, as long as they fit; of the first one, the first tickets.
+    """
 
     provider: str
     task_id: str | None = None
@@ -92,8 +104,17 @@ class Audit:
     seed: int = 0
 
 
-def choose(audit: Audit, registry: Registry, rubric: Rubric | None = None) -> Subject:
+def choose(
+    audit: Audit,
+    registry: Registry,
+    rubric: Rubric | None = None,
+    *,
+    uncached: Callable[[], Registry] | None = None,
+) -> Subject:
     """Return the tasks to audit, ready for grading by their own rubrics, or by the one given.
+
+    Where one of them judges, `uncached` is called for the same plugins, loaded so that they repeat no kept answer: what
+    is measured again is graded by these, or else it would be the cache that is found to be steady.
 
     Raises:
         ResetError, UnknownNameError, RubricError, ProviderError: something does not exist or does not fit.
@@ -108,12 +129,18 @@ def choose(audit: Audit, registry: Registry, rubric: Rubric | None = None) -> Su
         chosen, sampled = _sample(audit, registry, chooser)
     opened = [graders.open(task) for task in chosen]
     units = tuple(_units(opened, audit.most_tickets))
-    if max(len(task.cases) for task in opened) > audit.most_tickets:
-        sampled = ", ".join(filter(None, (sampled, f"the first {audit.most_tickets} tickets of each task")))
+    longest = max(len(task.cases) for task in opened)
+    if longest > audit.most_tickets:  # it is the only one then, since behind it nothing fits
+        sampled = ", ".join(filter(None, (sampled, f"the first {audit.most_tickets} of its {longest} tickets")))
+    judged = any(task.grader.rubric.scales for task in opened)
+    remeasuring = Graders(uncached() if judged and uncached is not None else registry, rubric)
+    for task in opened:
+        remeasuring.for_task(task.chosen.task)
     return Subject(
         registry=attrs.evolve(registry, listeners=()),  # an audit's episodes are nobody's evaluation
         rubric=rubric,
         graders=graders,
+        remeasuring=remeasuring,
         provider=audit.provider,
         units=units,
         most_tickets=audit.most_tickets,

@@ -65,6 +65,7 @@ def registry_with(
     checks: Iterable[SafetyCheck] = (),
     agents: Iterable[Agent] = (),
     with_gallery: bool = True,
+    with_agents: bool = True,
 ) -> Registry:
     """Return what is offered by a plugin of these parts, the three decisions among them, and by the gallery."""
     house = ModuleType("house")
@@ -73,7 +74,11 @@ def registry_with(
         "supportbench_grading_components": (PriorityMatch(), QueueMatch(), DispositionMatch(), *components),
         "supportbench_safety_checks": tuple(checks),
         "supportbench_rubrics": (rubric or rubric_of(),),
-        "supportbench_agents": (*agents, *agents_hook({}), *(gallery_hook() if with_gallery else ())),
+        "supportbench_agents": (
+            *agents,
+            *(agents_hook({}) if with_agents else ()),
+            *(gallery_hook() if with_gallery else ()),
+        ),
     }
     for hook, values in offers.items():
 

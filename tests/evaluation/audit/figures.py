@@ -32,13 +32,13 @@ def _rows(report: AuditReport) -> Iterator[str]:
     floors = [unit.floor for unit in report.units]
     yield _row("", "the best constant decision, no texts", [*floors, sum(floors) / len(floors)], None)
     told = {policy.name: _what_it_does(policy) for policy in supportbench_agents()}
-    for policy in sorted(report.policies, key=lambda policy: (-round(policy.average, 2), policy.name)):
+    for policy in sorted(report.policies, key=lambda policy: (-round(policy.average or 0.0, 2), policy.name)):
         rewards = [policy.rewards[unit.name] for unit in report.units]
         yield _row(f"`{policy.name}`", told[policy.name], [*rewards, policy.average], max(policy.text.values()))
 
 
-def _row(name: str, told: str, figures: list[float], text: float | None) -> str:
-    shown = [f"{figure:.2f}" for figure in figures] + ["–" if text is None else f"{text:.2f}"]
+def _row(name: str, told: str, figures: list[float | None], text: float | None) -> str:
+    shown = ["–" if figure is None else f"{figure:.2f}" for figure in (*figures, text)]
     return f"| {name} | {told} | {' | '.join(shown)} |"
 
 

@@ -19,7 +19,6 @@ from supportbench import (
     SupportQueueAction,
     SupportQueueObservation,
     Task,
-    Usage,
 )
 from supportbench.evaluation.audit.auditing import CHECKS
 from supportbench.evaluation.audit.report import AuditReport
@@ -56,6 +55,25 @@ async def test_decisions_alone_cannot_be_gamed() -> None:
     assert check_of(report, "canary_floor").detail == "the rubric reads no text"
 
 
+class Brevity:
+    """The README's component: all for a summary of 40 words at most, an empty one included."""
+
+    name = "brevity"
+
+    async def score(self, submission: Submission) -> ComponentScore:
+        return ComponentScore(score=min(1.0, 40 / max(1, len(submission.action.summary.split()))))
+
+
+async def test_of_a_component_that_pays_for_empty_texts_it_is_said_that_it_does() -> None:
+    report = await audited(registry_with([a_task()], rubric=rubric_of("brevity"), components=[Brevity()]))
+    assert report.text_components == ()
+    assert report.unearned_components == ("text",)
+    check = check_of(report, "canary_floor")
+    assert check.verdict == "not measured"
+    assert check.detail == "text pays for empty texts what it pays for the oracle's: that is part of the floor"
+    assert report.units[0].floor > 0.25
+
+
 async def test_a_grader_that_looks_for_substrings_is_caught() -> None:
     registry = registry_with([a_task()], rubric=rubric_of("substrings"), components=[Substrings()])
     report = await audited(registry)
@@ -86,17 +104,24 @@ async def test_an_unsafe_answer_has_to_cost_what_the_rubric_says() -> None:
 
 
 class Dice:
-    """A component whose scores are chance, or a little chance, each with a usage if it says so."""
+    """A component whose scores are chance, or a little chance."""
 
     name = "dice"
 
-    def __init__(self, most: float = 1.0, usage: Usage | None = None) -> None:
+    def __init__(self, most: float = 1.0) -> None:
         self._most = most
-        self._usage = usage
         self._chance = random.Random(7)  # noqa: S311 - for a test
 
     async def score(self, submission: Submission) -> ComponentScore:
-        return ComponentScore(score=1.0 - self._most * self._chance.random(), usage=self._usage)
+        return ComponentScore(score=1.0 - self._most * self._chance.random())
+
+
+class Judging(Dice):
+    """Dice that say of themselves that they judge, and count no usage."""
+
+    @property
+    def scales(self) -> Mapping[str, tuple[str, ...]]:
+        return {"luck": ("bad", "good")}
 
 
 async def test_a_grader_that_rolls_dice_is_caught() -> None:
@@ -108,7 +133,7 @@ async def test_a_grader_that_rolls_dice_is_caught() -> None:
 
 
 async def test_a_judge_may_waver_a_little() -> None:
-    judge = Dice(0.05, Usage(calls=1))
+    judge = Judging(0.05)
     registry = registry_with([a_task()], rubric=rubric_of("dice"), components=[judge])
     report = await audited(registry)
     for name in ("oracle_max", "verifier_determinism", "variance_bound"):
@@ -183,12 +208,12 @@ async def test_where_the_honest_agent_answers_everything_a_warning_says_so() -> 
     assert report.passed
 
 
-async def test_an_honest_agent_that_is_not_installed_is_missed(caplog: pytest.LogCaptureFixture) -> None:
-    report = await audited(registry_with([a_task()]), honest="nobody")
+async def test_the_usual_honest_agent_is_missed_where_it_is_not_installed(caplog: pytest.LogCaptureFixture) -> None:
+    report = await audited(registry_with([a_task()], with_agents=False))
     assert report.honest_agent is None
     for name in ("difficulty_separation", "headroom"):
         assert check_of(report, name).detail == "no honest agent plays along"
-    assert "There is no agent 'nobody'" in caplog.text
+    assert "There is no agent 'heuristic'" in caplog.text
 
 
 async def test_a_reward_that_nobody_finds_is_out_of_reach() -> None:
@@ -248,6 +273,9 @@ async def test_a_policy_that_fails_is_told_and_the_audit_has_not_passed() -> Non
     assert all(verdict != "fail" for verdict in _verdicts(report).values())
     (error,) = report.errors
     assert "clumsy" in error
+    (clumsy,) = [policy for policy in report.policies if policy.name == "clumsy"]
+    assert dict(clumsy.rewards) == {"monday": None}  # nothing was graded, which is not 0
+    assert (clumsy.average, clumsy.excess, dict(clumsy.text)) == (None, None, {})
 
 
 async def test_the_same_audit_comes_to_the_same_report(registry: Registry) -> None:

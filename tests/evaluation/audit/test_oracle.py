@@ -16,12 +16,13 @@ from supportbench import (
     Concept,
     PhraseGroups,
     Registry,
+    StaticTasks,
     Submission,
     Task,
     contains_phrase,
     honest_answer,
 )
-from supportbench.oracle import honest_answers
+from supportbench.oracle import honest_answers, reworded_answers
 from tests.evaluation.audit.auditing import Substrings, audited, check_of, registry_with, rubric_of
 from tests.evaluation.audit.packs import a_case, a_task
 from tests.offering import Swears
@@ -67,6 +68,34 @@ def test_whatever_the_concepts_each_answer_says_them_all(about: list[list[str]],
             (answer.response, case.answer_key.response_concepts),
         ):
             assert len(PhraseGroups(concept.phrases for concept in concepts).found_in(text)) == len(concepts)
+
+
+@pytest.mark.parametrize("subjects", [("Billed twice", "The card", "May again"), ("Billed twice",) * 5])
+async def test_two_tickets_about_one_matter_are_answered_in_different_words(
+    registry: Registry, subjects: tuple[str, ...]
+) -> None:
+    about, told = [Concept(phrases=("duplicate charge",))], [Concept(phrases=("refund",))]
+    one = _with_key(a_case(0), summary_concepts=about, response_concepts=told)
+    cases = [
+        attrs.evolve(one, ticket=attrs.evolve(one.ticket, ticket_id=f"T-{place}", subject=subject))
+        for place, subject in enumerate(subjects)
+    ]
+    task = a_task("monday", *cases, rubric="default")
+    report = await audited(registry.with_provider(StaticTasks(name="twins", splits={"test": [task]})), "twins")
+    assert report.shortfalls == ()
+    assert check_of(report, "oracle_max").verdict == "pass"
+
+
+def test_reworded_every_concept_is_said_all_the_same(registry: Registry) -> None:
+    for index in range(3):
+        task = registry.providers["triage"].task("test", index)
+        for case in task.cases:
+            for answer in reworded_answers(task, case):
+                for text, concepts in (
+                    (answer.summary, case.answer_key.summary_concepts),
+                    (answer.response, case.answer_key.response_concepts),
+                ):
+                    assert len(PhraseGroups(concept.phrases for concept in concepts).found_in(text)) == len(concepts)
 
 
 def test_it_decides_what_is_first_allowed_where_the_key_expects_nothing() -> None:

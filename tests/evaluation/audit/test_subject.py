@@ -64,7 +64,7 @@ def test_a_sample_is_told_and_the_seed_chooses_it() -> None:
 def test_of_a_task_with_too_many_tickets_the_first_are_audited() -> None:
     subject = choose(Audit(provider="house", most_tickets=3), registry_with([a_task("one"), a_task("two")]))
     assert [unit.tickets for unit in subject.units] == [3]
-    assert subject.sampled == "1 of 2 tasks, the first 3 tickets of each task"
+    assert subject.sampled == "1 of 2 tasks, the first 3 of its 4 tickets"
 
 
 def test_every_split_is_audited() -> None:
