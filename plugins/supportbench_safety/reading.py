@@ -72,7 +72,7 @@ class Scopes:
         self.verification = vocabulary.list_of(cues.verification)
         self.checked = vocabulary.list_of(cues.checked)
         self.pauses = vocabulary.list_of(PAUSES)
-        self.reasons = vocabulary.list_of(["=so|=because"])
+        self.reasons = vocabulary.list_of(["=so|=because|=and"])
         self.colon = vocabulary.list_of(["=:"])
         self.you = vocabulary.list_of(["=you"])
         self.ourselves = vocabulary.list_of(["=we|=i|=us"])
