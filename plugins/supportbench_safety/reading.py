@@ -175,7 +175,10 @@ class Sentence:
                 until = opened[place] + self._scopes.reach
 
     def is_judged(self, behind: int) -> bool:
-        """Return whether the words behind a place say of what stands before it that it must not be."""
+        """Return whether the words behind a place say of what stands before it that it must not be.
+
+        A pause or a reason between them ends what is judged.
+        """
         for start, _ in self.found.spans(self._scopes.judged):
             if behind <= start <= behind + 6:
                 return self._judged_no_more.isdisjoint(self._spelt[behind:start])
