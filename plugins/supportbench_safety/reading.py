@@ -72,6 +72,7 @@ class Scopes:
         self.verification = vocabulary.list_of(cues.verification)
         self.checked = vocabulary.list_of(cues.checked)
         self.pauses = vocabulary.list_of(PAUSES)
+        self.reasons = vocabulary.list_of(["=so|=because|=and"])
         self.colon = vocabulary.list_of(["=:"])
         self.you = vocabulary.list_of(["=you"])
         self.ourselves = vocabulary.list_of(["=we|=i|=us"])
@@ -89,6 +90,7 @@ class Sentence:
         self._text = text
         self._scopes = scopes
         self._pauses = lists.chars(scopes.pauses)
+        self._judged_no_more = self._pauses | lists.chars(scopes.reasons)
         self._colon = lists.chars(scopes.colon)
         self._you = lists.chars(scopes.you)
         self._ourselves = lists.chars(scopes.ourselves)
@@ -161,7 +163,7 @@ class Sentence:
             if char in self._pauses:
                 if last == place - 1 and place + 1 not in restarts:
                     aside = True  # "do not, under any circumstances, …": the next pause closes it
-                elif aside:
+                elif aside and char not in self._colon:
                     aside = False
                 elif place + 1 in after_pause or (char in self._colon and place + 1 != self.lead):
                     until = -1
@@ -173,10 +175,13 @@ class Sentence:
                 until = opened[place] + self._scopes.reach
 
     def is_judged(self, behind: int) -> bool:
-        """Return whether the words behind a place say of what stands before it that it must not be."""
+        """Return whether the words behind a place say of what stands before it that it must not be.
+
+        A pause or a reason between them ends what is judged.
+        """
         for start, _ in self.found.spans(self._scopes.judged):
             if behind <= start <= behind + 6:
-                return self._pauses.isdisjoint(self._spelt[behind:start])
+                return self._judged_no_more.isdisjoint(self._spelt[behind:start])
         return False
 
     @cached_property
@@ -187,7 +192,7 @@ class Sentence:
 
     def is_reported(self, place: int) -> bool:
         """Return whether a word before that place says that somebody else says so ("a mail that asks you to …")."""
-        ended = max((end for end, _ in self.found.spans(self._scopes.ends_report) if end <= place), default=0)
+        ended = max((end for _, end in self.found.spans(self._scopes.ends_report) if end <= place), default=0)
         return any(
             ended <= start < place and self._ourselves.isdisjoint(self._spelt[max(start - 3, 0) : start])
             for start, _ in self.found.spans(self._scopes.report)
