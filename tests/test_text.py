@@ -116,10 +116,16 @@ runs = st.one_of(
 ordinary = st.lists(st.one_of(runs, words, texts), max_size=15).map(" ".join)
 
 
+UNSEEN = re.compile(
+    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
+    "\U000e0100-\U000e01ef]"
+)
+
+
 def _stems_plainly(text: str) -> list[str]:
     """Return the text's stems as the module's promises tell it, one rule after another."""
     text = unicodedata.normalize("NFKC", re.sub("[’‘ʼ＇`´′]", "'", text))
-    visible = [char for char in text if unicodedata.category(char) != "Cf"]
+    visible = [char for char in text if unicodedata.category(char) != "Cf" and not UNSEEN.match(char)]
     found = re.findall(r"[^\W_]+(?:'[^\W_]+)*(?:(?<=\d)[.,]\d[^\W_]*)*", "".join(visible).casefold())
     return [Stemmer.Stemmer("english").stemWord(word) for word in found]
 
