@@ -16,9 +16,7 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
     """Return a sentence that helps after a wrong name: the nearest known one, then all of them (at most twenty)."""
     names = sorted(map(str, known))
     of_folded = {candidate.casefold(): candidate for candidate in reversed(names)}
-    given = str(name)[:100].casefold()
-    begun = [candidate for candidate in of_folded if len(given) > 2 and candidate.startswith(given)]
-    near = difflib.get_close_matches(given, of_folded, n=1, cutoff=0.65) or begun
+    near = difflib.get_close_matches(str(name)[:100].casefold(), of_folded, n=1, cutoff=0.61)
     hint = f"Did you mean {of_folded[near[0]]!r}? " if near else ""
     listed = ", ".join(shown(candidate) for candidate in names[:20]) or "none"
     rest = f" and {len(names) - 20} more" if len(names) > 20 else ""
