@@ -73,7 +73,7 @@ def is_accepting(server: ServerProcess) -> bool:
     try:
         with dialled(server):
             return True
-    except ConnectionRefusedError:
+    except (ConnectionRefusedError, ConnectionResetError):  # reset: it was closed while the kernel still took it
         return False
 
 
