@@ -26,19 +26,15 @@ T = TypeVar("T")
 _WORD: Final = re.compile(r"[^\W_]+(?:'[^\W_]+)*(?:(?<=\d)[.,]\d[^\W_]*)*")
 _APOSTROPHES: Final = str.maketrans(dict.fromkeys("’‘ʼ＇`´′", "'"))
 
-# Beside format characters (category Cf): control characters that are no blanks, selectors of variants, fillers.
-_CONTROLS: Final = dict.fromkeys([*range(0x09), *range(0x0E, 0x1C), 0x7F])
-_CONTROL_BYTES: Final = bytes(_CONTROLS)
-_UNSEEN: Final = _CONTROLS | dict.fromkeys(
-    [
-        *range(0x80, 0x85),
-        *range(0x86, 0xA0),
-        *range(0x180B, 0x1810),
-        *range(0xFE00, 0xFE10),
-        *range(0xE0100, 0xE01F0),
-        *map(ord, "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"),
-    ]
+UNSEEN: Final = (
+    "\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f"
+    "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef"
 )
+"""What shows as nothing, beside format characters (category Cf), for the inside of a regex's set: control characters
+that are no blanks, selectors of variants, fillers."""
+
+_UNSEEN: Final = re.compile(f"[{UNSEEN}]+")
+_CONTROLS: Final = bytes([*range(0x09), *range(0x0E, 0x20), 0x7F])
 
 # What most of a text is made of, in one pass over its bytes: ASCII letters in lower case, and a blank for whatever can
 # be part of no word. Bytes of other characters stay, for `_plain` to see to.
@@ -62,9 +58,9 @@ _LONGEST_CACHED_NUMBER: Final = 4
 def _plain(text: str) -> str:
     """Return the text in one Unicode form and one case, without characters that nobody sees."""
     if text.isascii():
-        return text.lower().replace("`", "'").translate(_CONTROLS)
+        return _UNSEEN.sub("", text.lower().replace("`", "'"))
     normal = unicodedata.normalize("NFKC", text.translate(_APOSTROPHES))
-    return "".join(char for char in normal if unicodedata.category(char) != "Cf").translate(_UNSEEN).casefold()
+    return _UNSEEN.sub("", "".join(char for char in normal if unicodedata.category(char) != "Cf")).casefold()
 
 
 class _OfChunks(dict[Chunk, T]):
@@ -156,6 +152,12 @@ def find_phrase(text: str, phrase: str) -> Iterator[tuple[int, int]]:
 _NONE: Final[frozenset[int]] = frozenset()
 
 
+def has_controls(text: str) -> bool:
+    """Return whether the text has ASCII's control characters, but for tabs and line ends."""
+    data = text.encode("utf-8", "surrogatepass")
+    return len(data.translate(None, _CONTROLS)) < len(data)
+
+
 class PhraseGroups:
     """Groups of phrases, prepared once, to find which groups a text has any phrase of.
 
@@ -190,17 +192,13 @@ class PhraseGroups:
         return frozenset(found)
 
 
-def _has_controls(text: str) -> bool:
-    return len(text.encode().translate(None, _CONTROL_BYTES)) < len(text)
-
-
 def word_spans(text: str) -> list[tuple[str, int, int]]:
     """Return every word as (stem, start, end), in order, with the character span where it stands.
 
     Exact for ASCII; elsewhere Unicode normalisation can move characters, so that a word's span is the run between
     blanks that holds it, without the punctuation around.
     """
-    if text.isascii() and not _has_controls(text):
+    if text.isascii() and not has_controls(text):
         spans = map(re.Match.span, _WORD.finditer(text.replace("`", "'")))
         return [(stem, start, end) for stem, (start, end) in zip(stems(text), spans, strict=True)]
     words: list[tuple[str, int, int]] = []
@@ -218,7 +216,7 @@ class _WordsOfChunks(_OfChunks[str, tuple[tuple[str, int, int], ...]]):
 
     def __missing__(self, chunk: str) -> tuple[tuple[str, int, int], ...]:
         _, words = _fold(chunk)
-        if chunk.isascii() and not _has_controls(chunk):
+        if chunk.isascii() and not has_controls(chunk):
             places = [match.span() for match in _WORD.finditer(_plain(chunk))]
         else:
             inner = [index for index, char in enumerate(chunk) if char.isalnum()]

@@ -99,7 +99,7 @@ def unquoted(text: str, ticket: Ticket) -> str:
     What somebody quotes at length is not said by them. A text without such passages is returned as it is.
     """
     words = _ticket(ticket)
-    if not _may_quote(stems(text), words.neighbours):
+    if not _in_sample(stems(text), words, _LONG):
         return text
     copied = _copied(text, words)
     if _LONG_PASSAGE not in copied:
@@ -112,9 +112,10 @@ def unquoted(text: str, ticket: Ticket) -> str:
     return "".join((*own, text[end:]))
 
 
-def _may_quote(said: Sequence[str], neighbours: frozenset[tuple[str, str]]) -> bool:
-    """Return whether there may be a long passage: of so many pairs of neighbours on end, one has a certain place."""
-    return not neighbours.isdisjoint(zip(said[_LONG - 2 :: _LONG - 1], said[_LONG - 1 :: _LONG - 1], strict=False))
+def _in_sample(said: Sequence[str], ticket: TicketWords, words: int) -> int:
+    """Return how many pairs of neighbours are the ticket's, of those that a passage of so many words has one of."""
+    step = words - 1
+    return sum(map(ticket.neighbours.__contains__, zip(said[step - 1 :: step], said[step::step], strict=False)))
 
 
 def _lesser(one: Credit, other: Credit) -> Credit:
@@ -200,8 +201,7 @@ def _of_content(said: Sequence[str], ticket: TicketWords, field: TextField) -> C
 
 def _of_passages(text: str, ticket: TicketWords) -> Credit:
     said = stems(text)
-    # Of a passage every fourth pair of neighbours shows at least one; a single one is within what may be quoted.
-    if sum(map(ticket.neighbours.__contains__, zip(said[:: _PASSAGE - 1], said[1 :: _PASSAGE - 1], strict=False))) <= 1:
+    if _in_sample(said, ticket, _PASSAGE) <= 1:  # a single passage is within what may be quoted
         return _WHOLE
     runs = [len(run) + 1 for run in _PASSAGES.findall(_copied(text, ticket))]
     beyond = sum([run for run in runs if run >= _PASSAGE]) - _QUOTED

@@ -7,6 +7,8 @@ import unicodedata
 from functools import lru_cache
 from typing import Final
 
+from supportbench.text import UNSEEN, has_controls
+
 # Alphabets with letters that look like Latin ones (Unicode's confusables, https://www.unicode.org/reports/tr39/).
 _LOOKALIKES: Final = ("GREEK", "CYRILLIC", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU")
 # What stands beside Latin letters and looks like none of them: "250 µs", "kΩ", "Δt"; what is Spanish, "nº" and "3ª"; a
@@ -15,17 +17,16 @@ _HONEST: Final = frozenset("µμΩ\u2126ℹΔΣΠΦΨΛΘΞΓδλπφψθξºª"
 _FULL_WIDTH: Final = range(0xFF21, 0xFF5B)
 _CJK: Final = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
-# What shows as nothing, or as a stroke through the letter before: control and format characters, fillers, selectors of
-# variants, overlays. Python counts some of the first among the blanks.
-_CONTROLS: Final = bytes([*range(0x09), *range(0x0E, 0x20), 0x7F])
+# What shows as nothing (`UNSEEN`, format characters, and control characters that Python counts among the blanks), or as
+# a stroke through the letter before.
 _BLANKS: Final = "\x1c-\x1f\x85"
-_UNSEEN: Final = (
-    "\\x00-\\x08\\x0e-\\x1f\\x7f-\\x9f\u00ad\u034f\u0334-\u0338\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
-    "\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffc"
-    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+_FORMATS: Final = (
+    "\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffc\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
 )
+_TAGS: Final = "\U000e0000-\U000e0fff"
+_STROKES: Final = "\u0334-\u0338"
 _LATIN: Final = "A-Za-z0-9\u00c0-\u024f"
-_WITHIN: Final = re.compile(f"(?<=[{_LATIN}])[{_UNSEEN}]+(?=[{_LATIN}])")
+_WITHIN: Final = re.compile(f"(?<=[{_LATIN}])[{UNSEEN}{_BLANKS}{_FORMATS}{_TAGS}{_STROKES}]+(?=[{_LATIN}])")
 _BLANK_WITHIN: Final = re.compile(f"(?<=[{_LATIN}])[{_BLANKS}]+(?=[{_LATIN}])")
 # Characters of which none is disguised or disguises: what Western European languages and typographers write, and emoji.
 _OPEN: Final = (
@@ -44,14 +45,13 @@ def readable(text: str) -> str:
     Latin, or a Latin letter in a mathematical or enclosed style. Words in other alphabets, words of two alphabets with
     a hyphen between, accents, emoji and typographic marks stay.
     """
-    data = text.encode("utf-8", "surrogatepass")
-    has_controls = len(data.translate(None, _CONTROLS)) < len(data)
-    if not has_controls and (text.isascii() or _DOUBTFUL.search(text) is None):
+    has_hidden = has_controls(text)
+    if not has_hidden and (text.isascii() or _DOUBTFUL.search(text) is None):
         return text
     east_asian = _CJK.search(text) is not None
     chunks = _BLANK_WITHIN.sub("\u200b", text).split()
     return " ".join(
-        [chunk for chunk in chunks if (chunk.isascii() and not has_controls) or not _disguised(chunk, east_asian)]
+        [chunk for chunk in chunks if (chunk.isascii() and not has_hidden) or not _disguised(chunk, east_asian)]
     )
 
 
