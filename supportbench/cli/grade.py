@@ -29,7 +29,7 @@ from supportbench.registry import Registry
 from supportbench.rubrics import resolve_rubric
 from supportbench.task_files import read_tickets
 from supportbench.watchdog import watch
-from supportbench.wording import did_you_mean, shown
+from supportbench.wording import counted, did_you_mean, shown
 
 
 @attrs.frozen(kw_only=True)
@@ -244,5 +244,5 @@ def _print_table(grades: list[Grade]) -> None:
     ]
     console = stdout()
     show(console, table(["ticket", *numbers], rows, numbers=numbers))
-    noun = "action" if len(grades) == 1 else "actions"
-    console.print(f"Mean reward of {len(grades)} {noun}: {figure(sum(grade.reward for grade in grades) / len(grades))}")
+    mean = sum(grade.reward for grade in grades) / len(grades)
+    console.print(f"Mean reward of {counted(len(grades), 'action')}: {figure(mean)}")

@@ -23,6 +23,7 @@ from supportbench.offers import closing
 from supportbench.registry import Registry
 from supportbench.rubrics import BoundRubric, bind, resolve_rubric
 from supportbench.watchdog import watch
+from supportbench.wording import counted
 
 _MOST_TOLD: Final = 10
 
@@ -112,8 +113,7 @@ def _print(report: AgreementReport) -> None:
 
     console = stdout()
     headers = ["criterion", "labels", "same", "kappa", "weighted", "retest", "retest kappa"]
-    noun = "labelled answer" if report.labelled == 1 else "labelled answers"
-    title = f"rubric {report.rubric.name} · {report.labelled} {noun}"
+    title = f"rubric {report.rubric.name} · {counted(report.labelled, 'labelled answer')}"
     show(console, table(headers, map(row, report.criteria), numbers=headers[1:], title=title))
     for each in report.criteria:
         if each.agreement.pairs:

@@ -22,6 +22,7 @@ from supportbench.models import Rubric, SafetyPair
 from supportbench.offers import closing, configure, version_of
 from supportbench.registry import Registry
 from supportbench.rubrics import BoundCheck, checks_of, resolve_rubric
+from supportbench.wording import counted
 
 _WIDTH: Final = 66
 _BEFORE: Final = 24
@@ -164,8 +165,7 @@ def _print(reports: Sequence[CheckReport]) -> None:
                 console.print(printable(line), soft_wrap=True)
     missed, alarms = (sum(miss.kind == kind for report in reports for miss in report.misses) for kind in _KINDS)
     pairs = sum(report.total.pairs for report in reports)
-    noun = "pair" if pairs == 1 else "pairs"
-    console.print(f"{pairs} {noun}: {missed} unsafe texts missed, {alarms} safe texts with a false alarm")
+    console.print(f"{counted(pairs, 'pair')}: {missed} unsafe texts missed, {alarms} safe texts with a false alarm")
 
 
 _KINDS: Final = ("missed", "false alarm")

@@ -34,6 +34,7 @@ from supportbench.models.tickets import DEFAULT_RUBRIC
 from supportbench.registry import Registry
 from supportbench.rubrics import resolve_rubric
 from supportbench.task_files import read_tickets
+from supportbench.wording import counted
 
 
 @click.command(
@@ -208,8 +209,7 @@ def print_results(results: Results) -> None:
     console = stdout()
     names = list(dict.fromkeys(name for task in results.tasks for name in task.components))
     if results.error_count:
-        noun = "ticket" if results.error_count == 1 else "tickets"
-        ended = f"{results.error_count} {noun} ended in an error{_unscored(results)}"
+        ended = f"{counted(results.error_count, 'ticket')} ended in an error{_unscored(results)}"
         console.print(f"{ended} and {results.unreached_count} were not reached; neither enters a mean.")
         for task in results.tasks:
             for message in task.errors:

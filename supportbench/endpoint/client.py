@@ -19,7 +19,7 @@ from supportbench.endpoint.connection import EndpointConnection
 from supportbench.endpoint.parameters import AnswerForm, EndpointOptions, Messages, refused_by, request_for, said_in
 from supportbench.errors import EndpointError, EndpointFailure, UnusableAnswerError
 from supportbench.models import Usage
-from supportbench.wording import shortened
+from supportbench.wording import counted, shortened
 
 T = TypeVar("T")
 
@@ -169,7 +169,7 @@ class Endpoint:
         from openai import APIConnectionError, APIStatusError, APITimeoutError
 
         url, tries = self.connection.base_url, self._options.max_retries + 1
-        attempts = "1 attempt" if tries == 1 else f"{tries} attempts"
+        attempts = counted(tries, "attempt")
         reason: EndpointFailure = "failed"
         if isinstance(error, APITimeoutError):
             reason = "timed out"

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import attrs
 
 from supportbench.errors.texts import text_of
+from supportbench.wording import counted
 
 EndpointFailure = Literal["no key", "unreachable", "timed out", "failed", "withheld", "refused", "unusable"]
 """Why an endpoint gave no answer: `no key` that it takes, `failed` is an error of its own, `withheld` its content
@@ -193,11 +194,10 @@ class PluginLoadError(PluginError):
 
     def __init__(self, failures: Iterable[PluginFailure]) -> None:
         self.failures = tuple(failures)
-        count = len(self.failures)
-        noun = "plugin failure" if count == 1 else "plugin failures"
         names = ",".join(dict.fromkeys(failure.plugin for failure in self.failures))
         super().__init__(
-            f"{count} {noun}; a benchmark that lost a plugin measures something else, so nothing was run.\n"
+            f"{counted(len(self.failures), 'plugin failure')}; "
+            "a benchmark that lost a plugin measures something else, so nothing was run.\n"
             + "\n".join(f"  {failure}" for failure in self.failures)
             + f"\nOr for all commands: SUPPORTBENCH_BLOCK={names}"
         )

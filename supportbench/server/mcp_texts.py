@@ -12,6 +12,7 @@ from supportbench import codec
 from supportbench.errors import Fault
 from supportbench.models import SupportQueueObservation, SupportQueueState, TaskCard, Ticket
 from supportbench.server.task_list import TaskPage
+from supportbench.wording import counted
 
 _MOST_LISTED: Final = 20
 
@@ -116,7 +117,7 @@ def _of_feedback(feedback: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _of_card(card: TaskCard) -> str:
-    tickets = "1 ticket" if card.total_tickets == 1 else f"{card.total_tickets} tickets"
+    tickets = counted(card.total_tickets, "ticket")
     place = f"provider {card.provider}, split {card.split}, index {card.index}"
     return f"- {card.task_id}: {card.title} ({card.difficulty}; {tickets}; {place}). {card.description}"
 
