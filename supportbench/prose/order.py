@@ -9,7 +9,7 @@ from array import array
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
-from itertools import repeat
+from itertools import compress, repeat
 from typing import Final
 
 import attrs
@@ -18,6 +18,7 @@ from supportbench.text import fold
 
 _LEAST_ENGLISH: Final = 0.06
 _CONTENT: Final = 0
+_HAS_CONTENT: Final = bytes(kind == _CONTENT for kind in range(256))
 _LIST: Final = bytes([_CONTENT]) * 15
 _LISTED: Final = re.compile(_LIST + b"+")
 
@@ -60,7 +61,7 @@ def kinds_of(stems: Sequence[str]) -> bytes:
 
 def content_of(stems: Sequence[str], kinds: bytes) -> list[str]:
     """Return the words that are no small ones, in order."""
-    return [stem for stem, kind in zip(stems, kinds, strict=True) if not kind]
+    return list(compress(stems, kinds.translate(_HAS_CONTENT)))
 
 
 def order_of(kinds: bytes) -> float:
