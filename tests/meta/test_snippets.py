@@ -18,8 +18,8 @@ import pytest
 import supportbench
 from supportbench import Registry, decode, decode_toml
 from supportbench.cli.grade import LoggedAction
+from supportbench.evaluation.manifests import RunManifest
 from supportbench.evaluation.results import Results
-from supportbench.evaluation.run import RunManifest
 from supportbench.plugins import Plugin, PluginSet
 from supportbench.task_files import _TicketLine
 from tests.fixture_plugins import GOOD
