@@ -1,0 +1,69 @@
+"""What a run may use: tokens, dollars, and time for an answer. What ends one that has reached a limit."""
+
+from __future__ import annotations
+
+import attrs
+from attrs import field
+from attrs.validators import ge, gt, optional
+
+from supportbench.errors import RunError
+from supportbench.models import Episode, Usage
+
+
+@attrs.frozen(kw_only=True)
+class Limits:
+    """What all of a run may use at most, the agent's calls and the judges', what its journal has included.
+
+    No episode is begun once as much was used; those under way are played to their end, so that what was paid for is
+    kept. `timeout_s` is how long the agent may take for one ticket; longer is an error.
+    """
+
+    max_tokens: int | None = field(default=None, validator=optional(ge(1)))
+    max_cost_usd: float | None = field(default=None, validator=optional(gt(0)))
+    timeout_s: float | None = field(default=None, validator=optional(gt(0)))
+
+
+class LimitReachedError(RunError):
+    """A run ended at one of its limits, before all was played."""
+
+
+class Spending:
+    """What a run has used so far, and whether that is as much as it may."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._tokens = 0
+        self._cost_usd = 0.0
+        self._has_unknown_cost = False
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether there is any limit to what may be used."""
+        return self._limits.max_tokens is not None or self._limits.max_cost_usd is not None
+
+    def add(self, episode: Episode) -> None:
+        """Count what an episode used."""
+        for step in episode.steps:
+            for usage in (step.usage, step.judge_usage if step.grade is None else step.grade.usage):
+                if usage is not None:
+                    self._add(usage)
+
+    def _add(self, usage: Usage) -> None:
+        self._tokens += usage.input_tokens + usage.output_tokens
+        self._cost_usd += usage.cost_usd or 0.0
+        self._has_unknown_cost |= usage.calls > 0 and usage.cost_usd is None
+
+    @property
+    def reached(self) -> str | None:
+        """Which limit is reached, as the end of a sentence about the run; None while there is none."""
+        most_tokens, most_usd = self._limits.max_tokens, self._limits.max_cost_usd
+        if most_usd is not None and self._has_unknown_cost:
+            return (
+                "since no price is known of a model that it asks, so that --max-cost could not be kept: name it in the "
+                "file of SUPPORTBENCH_PRICES"
+            )
+        if most_usd is not None and self._cost_usd >= most_usd:
+            return f"at --max-cost {most_usd:g} (US dollars used: {self._cost_usd:.4f})"
+        if most_tokens is not None and self._tokens >= most_tokens:
+            return f"at --max-tokens {most_tokens} (used: {self._tokens})"
+        return None
