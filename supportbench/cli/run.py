@@ -27,7 +27,7 @@ from supportbench.cli.run_plan import planned, planned_again, refuse_with_resume
 from supportbench.cli.run_progress import progress_of_run
 from supportbench.cli.run_table import print_results
 from supportbench.errors import RunError
-from supportbench.evaluation.limits import LimitReachedError, Limits
+from supportbench.evaluation.limits import Limits, RunStoppedError
 from supportbench.evaluation.manifests import read_manifest
 from supportbench.evaluation.results import Results
 from supportbench.evaluation.run import Resumption, evaluate, new_run_id
@@ -144,7 +144,7 @@ def command(
             behind = 0 if resumed is None else len(resumed.played)
             with progress_of_run(plan.total_episodes, behind) as advance:
                 stop, results = asyncio.run(_until(deadline, lambda: evaluated(on_episode=advance)))
-    except LimitReachedError as error:
+    except RunStoppedError as error:
         click.echo(f"The run was {error}. {_kept(folder)}", err=True)
         sys.exit(1)
     except SystemExit as error:

@@ -1,4 +1,4 @@
-"""What a run may use: tokens, dollars, and time for an answer. What ends one that has reached a limit."""
+"""What a run may use: tokens, dollars, and time for an answer; and what stops one before all is played."""
 
 from __future__ import annotations
 
@@ -23,18 +23,23 @@ class Limits:
     timeout_s: float | None = field(default=None, validator=optional(gt(0)))
 
 
-class LimitReachedError(RunError):
-    """A run ended at one of its limits, before all was played."""
+class RunStoppedError(RunError):
+    """A run was stopped before all was played; the message is the end of a sentence about it."""
 
 
 class Spending:
-    """What a run has used so far, and whether that is as much as it may."""
+    """What a run has used so far, and why it should begin no further episode, if it should not.
 
-    def __init__(self, limits: Limits) -> None:
+    Where the last `patience` episodes all failed to reach the server that they are played on, the others would, too.
+    """
+
+    def __init__(self, limits: Limits, *, patience: int) -> None:
         self._limits = limits
+        self._patience = patience
         self._tokens = 0
         self._cost_usd = 0.0
         self._has_unknown_cost = False
+        self._lost = 0
 
     @property
     def is_limited(self) -> bool:
@@ -47,6 +52,8 @@ class Spending:
             for usage in (step.usage, step.judge_usage if step.grade is None else step.grade.usage):
                 if usage is not None:
                     self._add(usage)
+        is_lost = any(step.error_kind == "server" for step in episode.steps)
+        self._lost = self._lost + 1 if is_lost else 0
 
     def _add(self, usage: Usage) -> None:
         self._tokens += usage.input_tokens + usage.output_tokens
@@ -54,9 +61,11 @@ class Spending:
         self._has_unknown_cost |= usage.calls > 0 and usage.cost_usd is None
 
     @property
-    def reached(self) -> str | None:
-        """Which limit is reached, as the end of a sentence about the run; None while there is none."""
+    def reason_to_stop(self) -> str | None:
+        """Why no further episode should begin, as the end of a sentence about the run; None where it should."""
         most_tokens, most_usd = self._limits.max_tokens, self._limits.max_cost_usd
+        if self._lost >= self._patience:
+            return f"since its last {self._lost} episodes were lost with the server; see --retry-errors"
         if most_usd is not None and self._has_unknown_cost:
             return (
                 "since no price is known of a model that it asks, so that --max-cost could not be kept: name it in the "

@@ -16,7 +16,7 @@ import attrs
 from supportbench.errors import HookError, RunError, SupportbenchError
 from supportbench.evaluation.episode import EpisodePlayer
 from supportbench.evaluation.journal import RESULTS, Place, RunFolder, place_of, played, write_json
-from supportbench.evaluation.limits import LimitReachedError, Limits, Spending
+from supportbench.evaluation.limits import Limits, RunStoppedError, Spending
 from supportbench.evaluation.manifests import RunManifest, manifest_of
 from supportbench.evaluation.planning import PlannedRun
 from supportbench.evaluation.results import PluginCard, Results, Summary, summarize
@@ -25,6 +25,7 @@ from supportbench.offers import closing
 from supportbench.watchdog import watch
 
 _UNLIMITED: Final = Limits()
+_PATIENCE: Final = 8
 
 
 def new_run_id() -> str:
@@ -74,7 +75,7 @@ async def evaluate(
 
     Raises:
         RunError: the folder cannot be used; what was played before stays in it.
-        LimitReachedError: one of the `limits` was reached before all was played.
+        RunStoppedError: a limit was reached, or the server was gone, before all was played.
     """
     begun = time.perf_counter()
     evaluation, registry = planned.evaluation, planned.registry
@@ -83,7 +84,7 @@ async def evaluate(
     player = EpisodePlayer(
         registry=registry, environments=planned.environments, agent=evaluation.agent, timeout_s=limits.timeout_s
     )
-    spending = Spending(limits)
+    spending = Spending(limits, patience=max(_PATIENCE, 2 * evaluation.concurrency))
     with contextlib.closing(folder):
         async with closing((*registry.offers(), evaluation.agent.agent, *planned.environments.offers())):
             for episode in folder.episodes() if spending.is_limited else ():
@@ -113,7 +114,7 @@ async def _played(
     who = f"executor {planned.executor.name!r}"
     missing = {place_of(spec) for spec in planned.specs()} - behind
     left = (spec for spec in planned.specs() if place_of(spec) not in behind)
-    affordable = takewhile(lambda spec: spending.reached is None, left)
+    affordable = takewhile(lambda spec: spending.reason_to_stop is None, left)
     try:
         run = planned.executor.run(player.play, affordable, concurrency=planned.evaluation.concurrency)
         async with contextlib.aclosing(run) as episodes:
@@ -124,8 +125,8 @@ async def _played(
         raise
     except Exception as error:
         raise HookError(f"{who} failed: {type(error).__name__}") from error
-    if missing and spending.reached is not None:
-        raise LimitReachedError(f"stopped {spending.reached}")
+    if missing and spending.reason_to_stop is not None:
+        raise RunStoppedError(f"stopped {spending.reason_to_stop}")
     if missing:
         raise HookError(f"{who} ended with {len(missing)} episodes unplayed")
 
