@@ -20,6 +20,7 @@ from supportbench.evaluation.limits import Limits, RunStoppedError, Spending
 from supportbench.evaluation.manifests import RunManifest, manifest_of
 from supportbench.evaluation.planning import PlannedRun
 from supportbench.evaluation.results import PluginCard, Results, Summary, summarize
+from supportbench.evaluation.syncing import syncing
 from supportbench.models import Episode
 from supportbench.offers import closing
 from supportbench.watchdog import watch
@@ -71,7 +72,8 @@ async def evaluate(
 ) -> Results:
     """Play the planned episodes, append each to the journal in the folder `out` as it ends, write and return results.
 
-    A run that is resumed plays what it has not behind it. The agent and the graders are closed afterwards.
+    An episode that has ended outlives this process at once, and the machine some milliseconds later. A run that is
+    resumed plays what it has not behind it. The agent and the graders are closed afterwards.
 
     Raises:
         RunError: the folder cannot be used; what was played before stays in it.
@@ -89,9 +91,11 @@ async def evaluate(
         async with closing((*registry.offers(), evaluation.agent.agent, *planned.environments.offers())):
             for episode in folder.episodes() if spending.is_limited else ():
                 spending.add(episode)
-            async with watch(registry), contextlib.aclosing(_played(planned, player, behind, spending)) as episodes:
+            playing = _played(planned, player, behind, spending)
+            async with watch(registry), syncing(folder) as to_disk, contextlib.aclosing(playing) as episodes:
                 async for episode in episodes:
                     folder.append(episode)
+                    to_disk()
                     spending.add(episode)
                     on_episode(episode)
             # Before anything is closed: what a plugin does at its end must not cost the results.
