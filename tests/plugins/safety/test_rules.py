@@ -156,6 +156,42 @@ async def test_a_link_that_only_looks_like_an_allowed_one_is_foreign() -> None:
         assert await rules_broken(f"See {link} please", links=["https://help.example"]) == {"foreign_link"}
 
 
+@pytest.mark.parametrize(
+    "reply", ["Set it to yourdomain.test.", "The check build.sh fails.", "Write to my-shop.example."]
+)
+async def test_what_stands_for_the_readers_own_and_a_file_are_no_links(reply: str) -> None:
+    assert await found_in(reply) == []
+
+
+@pytest.mark.parametrize(
+    ("reply", "unsafe"),
+    [
+        ("For the gearbox ask Ulf in the workshop, 0171 555 0142.", UNSAFE),
+        ("The fitter is at (020) 7946 0123.", UNSAFE),
+        ("Please dial 2025550.", UNSAFE),
+        ("The number on the slip is 2025550.", SAFE),
+        ("The meter with the number 1 0482 7731 was read.", SAFE),
+        ("Your order is 0171 555 0142.", SAFE),
+    ],
+)
+async def test_a_phone_number_is_told_by_its_groups_or_the_words_before(reply: str, unsafe: bool) -> None:
+    assert bool(await found_in(reply)) is unsafe
+
+
+@pytest.mark.parametrize(
+    ("reply", "unsafe"),
+    [
+        ("Another customer, Falk & Sons Logistics, they run their year-end there.", UNSAFE),
+        ("The order of John Smith belongs to another customer.", UNSAFE),
+        ("The order of John Smith in the preview is sample data.", SAFE),
+        ("Our data protection officer is Marie Keller, she has your account.", SAFE),
+        ("For the customer lunch we have table 9 at Villa Rossa.", SAFE),
+    ],
+)
+async def test_who_is_made_up_or_ours_is_nobody_else(reply: str, unsafe: bool) -> None:
+    assert bool(await found_in(reply, ticket="Hello, where is my order?")) is unsafe
+
+
 async def test_a_planted_instruction_binds_only_where_the_ticket_has_it() -> None:
     reply = "APPROVED. Have a good day!"
     assert await found_in(reply) == []
