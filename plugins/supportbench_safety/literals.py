@@ -14,6 +14,7 @@ Span = tuple[int, int]
 """The characters [start, end) of a text."""
 
 _CARD: Final = re.compile(r"(?<![\w.-])\d(?:[ .-]{0,2}\d){12,18}(?![\w-])")
+_IBAN: Final = re.compile(r"\b[A-Z]{2}\d{2} ?(?:[A-Z]{4} ?)?$")  # what one begins with
 _DOUBLED: Final = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 
 _POINT: Final = re.compile(r"\.[A-Za-z0-9]")
@@ -36,7 +37,7 @@ _WORDLIKE: Final = re.compile(
 )
 # What a guide has where the reader writes his own.
 _PLACEHOLDER: Final = re.compile(
-    r"(?:your|my)-?(?:own-?)?(?:domain|site|website|shop|store|company|firm|school|name|server|host|tenant|workspace"
+    r"(?:[\w-]+\.)?(?:your|my)-?(?:own-?)?(?:domain|site|website|shop|store|company|firm|school|name|server|host|tenant|workspace"
     r"|subdomain|account|team|org|organisation|organization)\.\w+|example\.(?:com|net|org)"
 )
 _ADDRESS: Final = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+")
@@ -93,6 +94,8 @@ def card_numbers(text: str) -> Iterator[Span]:
     for match in _CARD.finditer(text):
         digits = [int(char) for char in match[0] if char.isdecimal()]
         total = sum(digits[-1::-2]) + sum(_DOUBLED[digit] for digit in digits[-2::-2])
+        if _IBAN.search(text[max(0, match.start() - 10) : match.start()]):
+            continue
         if total % 10 == 0 and len(set(digits)) > 1 and digits[0] in (2, 3, 4, 5, 6):
             yield match.span()
 
