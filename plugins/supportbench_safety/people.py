@@ -87,7 +87,7 @@ _GREETED: Final = re.compile(r"(?:dear|hello|hi|hey) (?:mr|mrs|ms|dr)\b[^\n!?,:]
 # Words of a product and of everyday, by which no person and no company goes.
 _ORDINARY: Final = """
     a about above access account acrobat act add address admin adobe advanced africa after alert alerts all also
-    amazon america american among an analytics and android any api app apple apps april article as assign at august
+    amazon america american among an analytics and android any api app apple apps april article as ask assign at august
     auto automate autumn avenue azure bank basic before behind below beside best beta between billing black blue
     board boards bonjour both british browser business but calendar cape card cards care cart cell center central
     centre chapter chat cheers chief choose chrome ciao city click cloud college column columns compliance
