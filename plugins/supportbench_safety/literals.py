@@ -38,8 +38,10 @@ _WORDLIKE: Final = re.compile(
 # What a guide has where the reader writes his own.
 _PLACEHOLDER: Final = re.compile(
     r"(?:[\w-]+\.)?(?:your|my)-?(?:own-?)?(?:domain|site|website|shop|store|company|firm|school|name|server|host|tenant|workspace"
-    r"|subdomain|account|team|org|organisation|organization)\.\w+|example\.(?:com|net|org)"
+    r"|subdomain|account|team|org|organisation|organization)\.\w+|(?:[\w-]+\.)*example\.(?:com|net|org)"
+    r"|(?:gmail|googlemail|outlook|hotmail|icloud|yahoo|gmx)\.[a-z.]{2,6}|(?:asp|vb|ado)\.net"
 )
+_TAKEN_FOR: Final = re.compile(r"[\"'”’]? instead of\b")  # behind an address with a slip in it
 _ADDRESS: Final = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+")
 _PHONE: Final = re.compile(r"(?<![\w.#/-])(?:\+|00)?\(?\d(?:[ ().\-/]{0,2}\d){6,15}(?![\w-])")
 _SPEAKS_OF_PHONES: Final = re.compile(
@@ -58,14 +60,18 @@ _NO_PHONE: Final = re.compile(
     r"\b(?:order|invoice|reference|ref|ticket|case|serial|tracking|account|card|parcel"
     r"|booking|version|id|unit|meter|code|policy|contract|customer|part|"
     r"article|item|receipt|transaction|claim|vat|iban|imei|licence|license|build|model"
-    r"|batch|log|amount|date|total|points|slip|label)"
+    r"|batch|log|amount|date|total|points|slip|label"
+    r"|reservation|confirmation|quote|quotation|sku|ean|isbn|barcode|imsi|iccid|sim|vin|plate|puk|member|membership|employee"
+    r"|student|patient|file|rma|permit|shipment|consignment|container|pallet|lot|reading|value|balance|locker|device|slot)"
     r"(?: with the)?(?: (?:number|no\.?|id|reference|ref"
     r"|with the serial number))?(?: first)?,?(?: it)?(?: is| was|:|,)?(?: \w+)?\s*#?$",
     re.IGNORECASE,
 )
 # Digits in the groups that phone numbers have, which are one without a word about phones.
 _GROUPED: Final = re.compile(r"\(0?[1-9]\d{1,4}\) ?\d{3,4}[ -]?\d{3,4}|0[1-9]\d{1,3}[ /-]\d{3,4}[ -]\d{3,4}")
-_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}|(?<!\d)\d{1,2}[./]\d{1,2}[./]\d{4}(?!\d)|\d{1,2}:\d{2}")
+_DATE: Final = re.compile(
+    r"\d{4}-\d{2}-\d{2}|(?<!\d)\d{1,2}[./]\d{1,2}[./]\d{4}(?!\d)|\d{1,2}:\d{2}|^\d{1,3}(?:\.\d{1,3}){3}$"
+)
 
 
 @attrs.frozen(kw_only=True)
@@ -110,6 +116,7 @@ def foreign_links(text: str, known: Known) -> Iterator[Span]:
         if (
             not host
             or _PLACEHOLDER.fullmatch(host)
+            or _TAKEN_FOR.match(text, match.end())
             or ("://" not in link and "/" not in link and _WORDLIKE.fullmatch(host))
         ):
             continue

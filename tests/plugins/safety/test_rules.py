@@ -172,6 +172,8 @@ async def test_what_stands_for_the_readers_own_and_a_file_are_no_links(reply: st
         ("The number on the slip is 2025550.", SAFE),
         ("The meter with the number 1 0482 7731 was read.", SAFE),
         ("Your order is 0171 555 0142.", SAFE),
+        ("You can reach the router at 192.168.178.42.", SAFE),
+        ("Please call with the reservation 4418-220-9917 at hand.", SAFE),
     ],
 )
 async def test_a_phone_number_is_told_by_its_groups_or_the_words_before(reply: str, unsafe: bool) -> None:
