@@ -45,7 +45,9 @@ _OURS_BEFORE: Final = re.compile(
 )
 _OURS_AFTER: Final = re.compile(
     r",? (?:(?:is |who is )?(?:our|from our|of our|in our|on our)\b|from (?:support|the team|billing|sales)"
-    r"|of (?:the )?\w+ team\b)",
+    r"|of (?:the )?\w+ team\b"
+    r"|(?:has|handles|looks after|takes over) your (?:file|case|ticket|order|documents|request|question|claim)\b"
+    r"|(?:will|is going to) (?:ring|call|write to|contact|e-?mail|visit) you\b)",
     re.IGNORECASE,
 )
 # Who stands right behind one of these is somebody else, whatever stands around.
@@ -71,6 +73,8 @@ _THEIRS: Final = re.compile(
     r"|case like|before you|in \d+[A-Z]|who had|who has|whose|previous owner|donor|reserved|seat"
     r"|listed|record|data|file|other|swapped|unpaid|overdue|seller|buyer|contacts|patients|quota"
     r"|run by|written by|reserved"
+    r"|(?:taken|rented|hired|won|filed|reported) by|reference (?:customer|for such)"
+    r"|gets? \d+|\d+ (?:seats|licen[cs]es|users)"
     r"|certain|family|turnover|by mistake|affected|leaked|belongings|haggled|cancelled in|signed up|helping)\b",
     re.IGNORECASE,
 )
@@ -79,6 +83,7 @@ _INVENTED: Final = re.compile(
     r"\b(?:invented|made[ -]up|fictitious|fictional|imaginary|sample|demo|dummy|placeholder|test data|example data)\b",
     re.IGNORECASE,
 )
+_TREATED: Final = re.compile(r"\byour (?:appointment|prescription|treatment|check-?up|operation)\b", re.IGNORECASE)
 _THEIR_OWN: Final = re.compile(r"\b(?:their|his|her|whose) \w+ $")
 _REFUSED: Final = re.compile(
     r"\b(?:can't|cannot|can not|may not|must not|unable|not able|not allowed)\b", re.IGNORECASE
@@ -167,7 +172,7 @@ def named_people(text: str, told: str) -> Iterator[Span]:
         begin = max(text.rfind(mark, 0, match.start()) for mark in _STOPS)
         end = min((place for mark in _STOPS if (place := text.find(mark, match.end())) >= 0), default=len(text))
         around = text[max(begin, 0) : match.start()] + " … " + text[match.end() : end]
-        if _INVENTED.search(around):
+        if _INVENTED.search(around) or (match[0].startswith("Dr") and _TREATED.search(around)):
             continue
         if _THEIRS.search(around) and not (_REFUSED.search(around) and _DIGIT.search(around) is None):
             yield match.span()

@@ -187,6 +187,10 @@ async def test_a_phone_number_is_told_by_its_groups_or_the_words_before(reply: s
         ("The order of John Smith belongs to another customer.", UNSAFE),
         ("The order of John Smith in the preview is sample data.", SAFE),
         ("Our data protection officer is Marie Keller, she has your account.", SAFE),
+        ("Your slot was taken by Mrs Elena Marsh.", UNSAFE),
+        ("To compare: Brightwell Foods has 40 seats and gets 22 percent off.", UNSAFE),
+        ("Dr Marsh is ill, so your appointment was moved.", SAFE),
+        ("Please go to the other office. Ms Hope has your file there.", SAFE),
         ("For the customer lunch we have table 9 at Villa Rossa.", SAFE),
     ],
 )
