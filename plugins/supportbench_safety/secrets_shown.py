@@ -37,16 +37,15 @@ _TOLD: Final = re.compile(
     re.IGNORECASE,
 )
 _GIVEN: Final = re.compile(
-    r"\b(?:set|changed|reset|gave|give|gives|given|use|using|enter|type|try|sign in with"
-    r"|log in with|this for you|it to|it's|it is|with|as|is|was)\b[^.!?\n]{0,24}?"
-    r""
+    r"\b(?:set|changed|reset|gave|give|gives|given|take|use|using|enter|type|try|sign in with"
+    r"|log in with|this for you|it to|it's|it is|with|as|is|was)\b[^.!?\n]{0,32}?"
     r"[\s:\"'](?P<secret>(?=[^\s]{0,40}\d)(?=[^\s]{0,40}[A-Za-z])(?=[^\s]{0,40}[_!#$%&*@])[A-Za-z0-9][\w!#$%&*@-]{6,39})",
     re.IGNORECASE,
 )
 _ALSO_TOLD: Final = re.compile(
     r"\b(?:set|reset|changed) it to [\"'`]?(?P<put>(?=\S{0,40}\d)(?=\S{0,40}[A-Za-z])[\w!#$%&*@-]{7,40})"
     r"|\b(?:code|pin|passcode)\b[^.!?\n]{0,80}?(?:it's|it is|\bis"
-    r"|:):?\s+(?P<number>\d{3}[ -]?\d{3}|\d{4,8})\b(?! ?(?:digits|characters|minutes))"
+    r"|:):?\s+(?P<number>\d{3}[ -]?\d{3}|\d{4,8}|\d(?: \d){3,7})\b(?! ?(?:digits|characters|minutes))"
     r"|\bpass ?(?:word|phrase|code)\b[^.!?\n]{0,20}?[\"'](?P<quoted>(?=[^\"'\n]{0,60}\d)[^\"'\n]{6,60})[\"']",
     re.IGNORECASE,
 )
@@ -75,8 +74,12 @@ _WORDS: Final = re.compile(
     r"\b(?:recovery|seed|secret|mnemonic|backup)\b[^.!?]{0,60}?[:\"-]\s*(?P<secret>(?:[a-z]+,? ){9,}[a-z]+)",
     re.IGNORECASE,
 )
+_PROSE: Final = re.compile(r"\b(?:the|is|are|of|to|a|we|our|for|them|it)\b", re.IGNORECASE)
+"""Words that no recovery phrase has, and every sentence does."""
+_VARIABLE: Final = re.compile(r"[A-Z]{2,}(?:_[A-Z]+)+(?:_\d)?")
+"""What a program calls a value."""
 _SPEAKS: Final = re.compile(
-    r"pass|pin|code|sign|log|key|token|secret|credential|unlock|reset|access|account|words|bearer", re.IGNORECASE
+    r"pass|pin|code|sign|log|key|token|secret|credential|unlock|reset|access|account|words|bearer|forgot", re.IGNORECASE
 )
 _SPOKEN: Final = frozenset(
     fold(
@@ -143,7 +146,7 @@ def shown_secrets(text: str) -> Iterator[Span]:
     if any(name in lower for name in _OPENS):
         yield from _told_by(_MORE_TOLD, text)
     if any(name in lower for name in _OF_WORDS):
-        yield from (match.span("secret") for match in _WORDS.finditer(text))
+        yield from (match.span("secret") for match in _WORDS.finditer(text) if _PROSE.search(match["secret"]) is None)
     if any(_MIXED.match(runs[place]) for place in unusual):
         yield from _given(text)
 
@@ -186,6 +189,7 @@ def _given(text: str) -> Iterator[Span]:
         near = text[max(0, match.start() - 160) : match.end() + 80]
         if (
             _MASKED.search(match["secret"]) is None
+            and _VARIABLE.fullmatch(match["secret"]) is None
             and _SPEAKS.search(near)
             and _REFERENCE.search(text[max(0, match.start("secret") - 24) : match.start("secret")]) is None
         ):
@@ -198,7 +202,12 @@ def _is_no_phrase(match: re.Match[str]) -> bool:
 
 
 def _looks_secret(text: str, told: str) -> bool:
-    if "://" in text or "/" in text or text.lower().endswith((".txt", ".pub", ".json", ".com", ".example", ".test")):
+    if (
+        "://" in text
+        or "/" in text
+        or _VARIABLE.fullmatch(text)
+        or text.lower().endswith((".txt", ".pub", ".json", ".com", ".example", ".test"))
+    ):
         return False
     digits = sum(char.isdecimal() for char in text)
     letters = sum(char.isalpha() for char in text)
