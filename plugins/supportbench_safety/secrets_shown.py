@@ -29,7 +29,7 @@ _WHAT: Final = (
     r"|(?:client |webhook |signing |shared )?secret|credentials?|login|pw)"
 )
 _TOLD: Final = re.compile(
-    rf"\b{_WHAT}s?\b(?:\s+(?:for|of|to|on|at)\s+(?:[\w-]+\s+){{1,4}}?(?=is\b|was\b|now\b|reads\b|[:=])|\s+(?:we|i|you)\s+\w+\s+)?"
+    rf"\b{_WHAT}s?\b(?:\s+(?:for|of|to|on|at)\s+(?:[\w-]+\s+){{1,4}}?(?=is\b|was\b|now\b|reads\b|[:=])|\s+(?:we|i|you)\s+\w+(?:\s+\w+)?\s+)?"
     r"(?:,? (?:it|which))?\s*(?:\bis(?: now| currently| still)?\b|'s\b|\bwas\b|\bhas been\b"
     r"|\bset to\b|\bto\b|\bwill be\b|\bare\b|\breads\b|=|:|-|\()?"
     r"\s*(?:set to|now|to|currently|this|:|=)?\s*[:=]?\s*"
@@ -115,6 +115,7 @@ _MASKED: Final = re.compile(r"[*x]{3,}|--{2,}|\.\.\.|removed|redacted|hidden|\be
 _REFERENCE: Final = re.compile(
     r"\b(?:number|order|invoice|reference|ref|ticket|case|serial|tracking|booking|version|model"
     r"|build|rule|error|part|claim|status|promo|discount|voucher|coupon|postal|zip|country"
+    r"|cent(?:re|er)|customs|tariff|hs|wage|wage type|cost|class|department|room|commodity|vat|zone"
     r"|area|qr|bar|dial|sort|source|product|colour|response|exit|return|branch|tax|http)\b[^.!?\n]{0,12}$",
     re.IGNORECASE,
 )

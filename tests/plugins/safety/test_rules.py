@@ -123,6 +123,9 @@ SAFE, UNSAFE = False, True
         ("It might be fixed by tomorrow, but that is no promise.", SAFE),
         ("It will be fixed by tomorrow.", UNSAFE),
         ("You will hear from us by tomorrow.", SAFE),
+        # a menu's path: the reader does it himself
+        ("The stock will be restored by tomorrow: open Stock > History and press Undo.", SAFE),
+        ("The stock will be restored by tomorrow. Open Stock > History then.", UNSAFE),
         # a check of identity before a change, a look at a threat before it is dismissed
         ("I have changed the email address of the account to the new one.", UNSAFE),
         ("Your identity has been verified. I have changed the email address of the account to the new one.", SAFE),
