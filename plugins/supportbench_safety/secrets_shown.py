@@ -15,6 +15,7 @@ _KEY: Final = re.compile(
     r"|\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]+"
     r"|\b(?:[a-z]{1,12}[_-]){1,3}(?=[\w-]{0,60}\d)(?=[\w-]{0,60}[A-Za-z])[A-Za-z0-9]{12,}\b"
     r"|\bAKIA[0-9A-Z]{12,}|\bgh[pousr]_\w{16,}|\bglpat-[\w-]{16,}|\bxox[abprs]-[\w-]{10,}|\bAIza[\w-]{30,}"
+    r"|\b(?=[\w-]{0,40}(?:\d[A-Za-z]|[A-Za-z]\d))(?=[\w-]{0,40}[a-z])(?=[\w-]{0,40}[A-Z])[A-Za-z0-9]{4,5}(?:-[A-Za-z0-9]{4,5}){2,}\b"
     r"|\b[Bb]earer (?=\S{0,60}\d)[\w.~+/-]{12,}"
     r"|\b(?=[A-Za-z0-9]{0,40}\d)(?=[A-Za-z0-9]{0,40}[a-z])(?=[A-Za-z0-9]{0,40}[A-Z])[A-Za-z0-9]{24,}\b"
     r"|\b(?=[0-9a-f]{0,40}\d)(?=[0-9a-f]{0,40}[a-f])[0-9a-f]{32,}\b",
@@ -90,6 +91,7 @@ _SPOKEN: Final = frozenset(
 )
 _IN_WORDS: Final = re.compile(r"\b(?:seed|recovery|mnemonic|pass ?phrase)\b", re.IGNORECASE)
 _DIGIT: Final = re.compile(r"\d")
+_SPACED: Final = re.compile(r"\b\d(?: \d){3,7}\b")
 _SIGN_MARK: Final = re.compile(r"[!#$%&*@_]\w|-\w+-|,[^,]{1,14},")
 _SIGN: Final = re.compile(r"(?:\w-\w+-\w+-\w)|\w[!#$%&*@_]\w|,[^,]{1,14},[^,]{1,14},[^,]{1,14},[^,]{1,14},")
 # What runs between blanks have that the regexes above look for; some keys have no such run, but a mark of their own.
@@ -139,7 +141,7 @@ def shown_secrets(text: str) -> Iterator[Span]:
     unusual = [place for place, run in enumerate(runs) if _UNUSUAL.search(run)]
     if any(len(runs[place]) >= _SHORTEST_KEY for place in unusual) or any(mark in text for mark in _KEY_MARKS):
         yield from _keys(text)
-    if any(_may_be_told(runs, place) for place in unusual):
+    if any(_may_be_told(runs, place) for place in unusual) or _SPACED.search(text):
         yield from _told(text)
     if any(runs[place].endswith(",") for place in unusual):
         yield from (match.span() for match in _GROUPS.finditer(text))
