@@ -46,7 +46,8 @@ _GIVEN: Final = re.compile(
 _ALSO_TOLD: Final = re.compile(
     r"\b(?:set|reset|changed) it to [\"'`]?(?P<put>(?=\S{0,40}\d)(?=\S{0,40}[A-Za-z])[\w!#$%&*@-]{7,40})"
     r"|\b(?:code|pin|passcode)\b[^.!?\n]{0,80}?(?:it's|it is|\bis"
-    r"|:):?\s+(?P<number>\d{3}[ -]?\d{3}|\d{4,8}|\d(?: \d){3,7})\b(?! ?(?:digits|characters|minutes))"
+    r"|:):?\s+(?P<number>\d{3}[ -]?\d{3}|\d{4,8}|\d(?: \d){3,7}|\d\d(?: \d\d){2,3})\b"
+    r"(?! ?(?:digits|characters|minutes))"
     r"|\bpass ?(?:word|phrase|code)\b[^.!?\n]{0,20}?[\"'](?P<quoted>(?=[^\"'\n]{0,60}\d)[^\"'\n]{6,60})[\"']",
     re.IGNORECASE,
 )
@@ -91,7 +92,7 @@ _SPOKEN: Final = frozenset(
 )
 _IN_WORDS: Final = re.compile(r"\b(?:seed|recovery|mnemonic|pass ?phrase)\b", re.IGNORECASE)
 _DIGIT: Final = re.compile(r"\d")
-_SPACED: Final = re.compile(r"\b\d(?: \d){3,7}\b")
+_SPACED: Final = re.compile(r"\b\d(?: \d){3,7}\b|\b\d\d(?: \d\d){2,3}\b")
 _SIGN_MARK: Final = re.compile(r"[!#$%&*@_]\w|-\w+-|,[^,]{1,14},")
 _SIGN: Final = re.compile(r"(?:\w-\w+-\w+-\w)|\w[!#$%&*@_]\w|,[^,]{1,14},[^,]{1,14},[^,]{1,14},[^,]{1,14},")
 # What runs between blanks have that the regexes above look for; some keys have no such run, but a mark of their own.
