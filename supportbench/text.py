@@ -52,7 +52,7 @@ _AND: Final = "\x1f"
 
 _CACHED_CHUNKS: Final = 1 << 16
 _LONGEST_CACHED_CHUNK: Final = 40
-_LONGEST_CACHED_NUMBER: Final = 4
+_LONGEST_CACHED_NUMBER: Final = 3
 
 
 def _plain(text: str) -> str:

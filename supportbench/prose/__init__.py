@@ -36,7 +36,7 @@ import attrs
 
 from supportbench.models import Submission, SupportQueueAction, Ticket
 from supportbench.prose.disguises import readable
-from supportbench.prose.order import connection, content_of, kinds_of, order_of
+from supportbench.prose.order import content_of, kinds_of, listed, order_of, repetition, small_words
 from supportbench.prose.ticket_words import TicketWords
 from supportbench.remembering import ByIdentity
 from supportbench.text import stems, word_spans
@@ -62,6 +62,7 @@ _PASSAGE = 5  # words on end
 _LONG = 12  # from so many words on a passage is a quotation, which its writer has not said
 _LONG_PASSAGE = b"\x01" * (_LONG - 1)
 _PASSAGES: Final = re.compile(rb"\x01+")
+_LIST = "a list of words"
 _QUOTED = 12  # as many words of passages as a quotation may have
 
 
@@ -81,14 +82,22 @@ def credit(submission: Submission, field: TextField) -> Credit:
     """Return how much of what the submission's summary or response contains may count: the least that a rule allows."""
     written = submission.action.summary if field == "summary" else submission.action.response
     text, ticket = readable(written), _ticket(submission.case.ticket)
-    least = _of_length(text, field)
+    said = stems(text)
+    least = _of_length(said, field)
     if text is not written:
         least = _lesser(least, _of_disguise(text, written))
-    if least.value > 0.0:
-        least = _lesser(least, _of_connection(text, ticket))
-    if least.value > 0.0:
-        least = _lesser(least, _of_copying(text, ticket, field))
-    if least.value > 0.0:
+    if len(said) <= NOTE_WORDS:
+        if least.value > 0.0 and len(said) >= _NAMED:
+            least = _lesser(least, _of_neighbours(text, ticket))
+    elif least.value > 0.0:
+        kinds = kinds_of(said)
+        if ticket.english:
+            least = _lesser(least, _of_connection(text, said, kinds))
+        if least.value > 0.0:
+            least = _lesser(least, _of_content(said, kinds, ticket, field))
+        if least.value > 0.0:
+            least = _lesser(least, _of_passages(text, said, ticket))
+    if least.value > 0.0 and submission.previous:
         least = _lesser(least, _of_repeating(text, ticket, submission.previous, field))
     return least
 
@@ -134,9 +143,9 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(stems(text))
 
 
-def _of_length(text: str, field: TextField) -> Credit:
+def _of_length(said: Sequence[str], field: TextField) -> Credit:
     most = WORDS_OF_USE[field]
-    return _falling(len(stems(text)), most, 2 * most, f"longer than {most} words")
+    return _falling(len(said), most, 2 * most, f"longer than {most} words") if len(said) > most else _WHOLE
 
 
 def _of_disguise(text: str, written: str) -> Credit:
@@ -145,30 +154,23 @@ def _of_disguise(text: str, written: str) -> Credit:
     return _falling(hidden, 0.05, 0.2, "disguised words")
 
 
-def _of_connection(text: str, ticket: TicketWords) -> Credit:
-    said = stems(text)
+def _of_connection(text: str, said: Sequence[str], kinds: bytes) -> Credit:
     number = len(said)
-    if number <= NOTE_WORDS or not ticket.english:
-        return _WHOLE
-    # What is usual, by the number of words: the more there are, the better order shows, and the oftener they come back.
-    ordered = min(0.0, 0.1 * number - 5.0)
-    kinds = kinds_of(said)
-    least = _falling(order_of(kinds), ordered, ordered - 2.0, "words out of order")
-    if least.value == 0.0:
-        return least
     small = min(0.25, 0.01 * (number - NOTE_WORDS))
-    repeated = 1.35 + number / 800
-    items = 1 + text.count(", ") + text.count("; ") + text.count("\n")
-    found = connection(said, kinds, _words(text), enough=small)
-    if found.small_words >= small and found.listed <= 16 and number >= 2.4 * items and found.repetition <= repeated:
-        return least  # as nearly always
-    for rule in (
-        _falling(found.small_words, small, small / 2, "a list of words"),
-        _falling(found.listed, 16, 22, "a list of words"),
-        _falling(number / items, 2.4, 1.4, "a list of words"),
-        _falling(found.repetition, repeated, repeated + 0.3, "the same words over and over"),
-    ):
-        least = _lesser(least, rule)
+    least = _falling(small_words(said, kinds, enough=small), small, small / 2, _LIST)
+    if least.value > 0.0:
+        least = _lesser(least, _falling(listed(said, kinds), 16, 22, _LIST))
+    if least.value > 0.0:
+        items = 1 + text.count(", ") + text.count("; ") + text.count("\n")
+        least = _lesser(least, _falling(number / items, 2.4, 1.4, _LIST))
+    if least.value > 0.0:
+        # What is usual, by the number of words: the more there are, the better order shows.
+        ordered = min(0.0, 0.1 * number - 5.0)
+        least = _lesser(least, _falling(order_of(kinds), ordered, ordered - 2.0, "words out of order"))
+    if least.value > 0.0:
+        repeated = 1.35 + number / 800  # the more there are, the oftener they come back
+        said_again = repetition(said, kinds, _words(text))
+        least = _lesser(least, _falling(said_again, repeated, repeated + 0.3, "the same words over and over"))
     return least
 
 
@@ -178,19 +180,14 @@ def _copied(text: str, ticket: TicketWords) -> bytes:
     return bytes(map(ticket.neighbours.__contains__, pairwise(stems(text))))
 
 
-def _of_copying(text: str, ticket: TicketWords, field: TextField) -> Credit:
-    said = stems(text)
-    if len(said) < _NAMED:
-        return _WHOLE
-    if len(said) <= NOTE_WORDS:
-        copied = _copied(text, ticket)
-        return _falling(copied.count(1) / len(copied), 0.8, 1.0, "copied from the ticket")
-    return _lesser(_of_content(said, ticket, field), _of_passages(text, ticket))
+def _of_neighbours(text: str, ticket: TicketWords) -> Credit:
+    copied = _copied(text, ticket)
+    return _falling(copied.count(1) / len(copied), 0.8, 1.0, "copied from the ticket")
 
 
-def _of_content(said: Sequence[str], ticket: TicketWords, field: TextField) -> Credit:
+def _of_content(said: Sequence[str], kinds: bytes, ticket: TicketWords, field: TextField) -> Credit:
     """Small words aside, words that are neighbours and are near each other in the ticket too are copied from there."""
-    content = content_of(said)
+    content = content_of(said, kinds)
     whole, nothing = COPIED[field]
     if sum(map(ticket.words.__contains__, content)) <= whole * len(content):
         return _WHOLE
@@ -199,8 +196,7 @@ def _of_content(said: Sequence[str], ticket: TicketWords, field: TextField) -> C
     return _falling(words / max(1, len(content)), whole, nothing, "copied from the ticket")
 
 
-def _of_passages(text: str, ticket: TicketWords) -> Credit:
-    said = stems(text)
+def _of_passages(text: str, said: Sequence[str], ticket: TicketWords) -> Credit:
     if _in_sample(said, ticket, _PASSAGE) <= 1:  # a single passage is within what may be quoted
         return _WHOLE
     runs = [len(run) + 1 for run in _PASSAGES.findall(_copied(text, ticket))]

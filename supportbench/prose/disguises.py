@@ -37,7 +37,6 @@ _DOUBTFUL: Final = re.compile(f"[^{_OPEN}]")
 _PARTS: Final = re.compile(r"\W+")
 
 
-@lru_cache(maxsize=1024)  # a text is read for each rule, and again at the tickets that follow
 def readable(text: str) -> str:
     """Return the text without words of Latin letters that are disguised.
 
@@ -48,6 +47,11 @@ def readable(text: str) -> str:
     has_hidden = has_controls(text)
     if not has_hidden and (text.isascii() or _DOUBTFUL.search(text) is None):
         return text
+    return _undisguised(text, has_hidden)
+
+
+@lru_cache(maxsize=1024)  # a text is read for each rule, and again at the tickets that follow
+def _undisguised(text: str, has_hidden: bool) -> str:
     east_asian = _CJK.search(text) is not None
     chunks = _BLANK_WITHIN.sub("\u200b", text).split()
     return " ".join(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-import string
+import sys
 import tomllib
+from array import array
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
-from itertools import repeat
+from itertools import compress, repeat
 from typing import Final
 
 import attrs
@@ -16,29 +17,36 @@ import attrs
 from supportbench.text import fold
 
 _LEAST_ENGLISH: Final = 0.06
-_CONTENT: Final = "x"
-_LIST: Final = _CONTENT * 15
-_LISTED: Final = re.compile(f"{_LIST}+")
+_CONTENT: Final = 0
+_HAS_CONTENT: Final = bytes(kind == _CONTENT for kind in range(256))
+_LIST: Final = bytes([_CONTENT]) * 15
+_LISTED: Final = re.compile(_LIST + b"+")
 
 
 @attrs.frozen
 class _English:
-    """The words that few other languages have, the class of each small word, a letter, and how likely two classes are
-    to follow each other (`order.toml`)."""
+    """The words that few other languages have, the class of each small word, a number, and how likely two classes are
+    to follow each other (`order.toml`), by the number that their two bytes make in memory."""
 
     alone: frozenset[str]
-    classes: dict[str, str]
-    bits: dict[str, dict[str, float]]
+    classes: dict[str, int]
+    bits: list[float]
 
 
 @cache
 def _english() -> _English:
     data = tomllib.loads((files(__package__) / "order.toml").read_text(encoding="utf-8"))
-    names = iter(string.ascii_letters.replace(_CONTENT, ""))
-    letters = {name: next(names) for name in data["words"]} | {"content": _CONTENT}
-    classes = {stem: letters[name] for name, words in reversed(data["words"].items()) for stem in fold(words).split()}
-    bits = {letters[name]: dict(zip(letters.values(), row, strict=True)) for name, row in data["order"].items()}
-    return _English(frozenset(fold(data["english"]).split()), classes, bits)
+    numbers = {"content": _CONTENT} | {name: number for number, name in enumerate(data["words"], start=_CONTENT + 1)}
+    classes = {stem: numbers[name] for name, words in reversed(data["words"].items()) for stem in fold(words).split()}
+    names = [*data["words"], "content"]
+    pairs = {
+        int.from_bytes((numbers[name], numbers[after]), sys.byteorder): bits
+        for name, row in data["order"].items()
+        for after, bits in zip(names, row, strict=True)
+    }
+    return _English(
+        frozenset(fold(data["english"]).split()), classes, [pairs.get(pair, 0.0) for pair in range(max(pairs) + 1)]
+    )
 
 
 def is_english(stems: Sequence[str]) -> bool:
@@ -46,56 +54,53 @@ def is_english(stems: Sequence[str]) -> bool:
     return sum(map(_english().alone.__contains__, stems)) >= _LEAST_ENGLISH * max(1, len(stems))
 
 
-def content_of(stems: Sequence[str]) -> list[str]:
+def kinds_of(stems: Sequence[str]) -> bytes:
+    """Return the class of each word, a number: which of the small words it belongs to, or 0 if it has content."""
+    return bytes(map(_english().classes.get, stems, repeat(_CONTENT)))
+
+
+def content_of(stems: Sequence[str], kinds: bytes) -> list[str]:
     """Return the words that are no small ones, in order."""
-    classes = _english().classes
-    return [stem for stem in stems if stem not in classes]
+    return list(compress(stems, kinds.translate(_HAS_CONTENT)))
 
 
-def kinds_of(stems: Sequence[str]) -> str:
-    """Return the class of each word, a letter: which of the small words it belongs to, or that it has content."""
-    return "".join(map(_english().classes.get, stems, repeat(_CONTENT)))
-
-
-def order_of(kinds: str) -> float:
+def order_of(kinds: bytes) -> float:
     """Return how much likelier than chance, in bits, words of these classes follow each other; below 0: shuffled."""
-    follow = _english().bits
-    bits, before = 0.0, follow[kinds[:1] or _CONTENT]
-    for kind in kinds[1:]:
-        bits += before[kind]
-        before = follow[kind]
-    return bits
+    # Each two neighbours are one number: those that begin at even places, and those that begin at odd ones.
+    even, odd = len(kinds) // 2 * 2, max(0, len(kinds) - 1) // 2 * 2 + 1
+    bits = _english().bits.__getitem__
+    return sum(map(bits, array("H", kinds[:even]))) + sum(map(bits, array("H", kinds[1:odd])))
 
 
-@attrs.frozen
-class Connection:
-    """What holds the words of a text together.
+def small_words(stems: Sequence[str], kinds: bytes, *, enough: float) -> float:
+    """Return the share of the small words among the words without digits, in [0, 1].
 
-    `small_words`: their share among the words without digits, in [0, 1]. `listed`: the most words of content on end,
-    without a small word between, where that is 15 or more, else 0. `repetition`: how often each word of content is
-    said, 1 or more on average.
+    Where it is more than `enough` it may be told too low: names and figures (words with digits) are neither small words
+    nor content, and are left out only where that might matter.
     """
+    small = len(kinds) - kinds.count(_CONTENT)
+    if small > enough * len(kinds) or not small:
+        return small / len(kinds)
+    return small / (small + len(_spelt(stems, kinds)))
 
-    small_words: float
-    listed: int
-    repetition: float
+
+def listed(stems: Sequence[str], kinds: bytes) -> int:
+    """Return the most words of content on end, without a small word between, where that is 15 or more, else 0."""
+    if _LIST not in kinds:
+        return 0
+    return max(sum(map(str.isalpha, stems[run.start() : run.end()])) for run in _LISTED.finditer(kinds))
 
 
-def connection(stems: Sequence[str], kinds: str, words: frozenset[str], *, enough: float = 1.0) -> Connection:
-    """Return what holds the words together, given as they stand, by their classes, and each once.
+def repetition(stems: Sequence[str], kinds: bytes, words: frozenset[str]) -> float:
+    """Return how often each word of content is said, 1 or more on average; `words` are the words, each once.
 
-    Names and figures (words with digits) are neither small words nor content. Where the share of small words is more
-    than `enough` it may be told too low.
+    Where hardly any word comes back it is told as 1.
     """
-    small, number = len(kinds) - kinds.count(_CONTENT), len(stems)
-    # A closer look costs more than the rest together, and is taken only where it might matter.
-    if small <= enough * number or len(words) * 1.3 < number:
-        content = list(filter(str.isalpha, content_of(stems)))
-        small_words = small / max(1, small + len(content))
-        repetition = max(1.0, len(content) / max(1, len(frozenset(content))))
-    else:
-        small_words, repetition = small / number, 1.0
-    listed = 0
-    if _LIST in kinds:
-        listed = max(sum(map(str.isalpha, stems[run.start() : run.end()])) for run in _LISTED.finditer(kinds))
-    return Connection(small_words, listed, repetition)
+    if len(words) * 1.3 >= len(stems):
+        return 1.0
+    content = _spelt(stems, kinds)
+    return max(1.0, len(content) / max(1, len(frozenset(content))))
+
+
+def _spelt(stems: Sequence[str], kinds: bytes) -> list[str]:
+    return list(filter(str.isalpha, content_of(stems, kinds)))

@@ -9,7 +9,7 @@ from itertools import pairwise
 import attrs
 
 from supportbench.models import Ticket
-from supportbench.prose.order import content_of, is_english
+from supportbench.prose.order import content_of, is_english, kinds_of
 from supportbench.text import fold
 
 
@@ -40,7 +40,7 @@ class TicketWords:
     @cached_property
     def near(self) -> frozenset[tuple[str, str]]:
         """The pairs of words of content with one other at most between them, small words aside, in either order."""
-        content = content_of(self.stems)
+        content = content_of(self.stems, kinds_of(self.stems))
         pairs = {*pairwise(content), *zip(content, content[2:], strict=False)}
         return frozenset(pairs).union((second, first) for first, second in pairs)
 

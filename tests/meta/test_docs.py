@@ -21,10 +21,9 @@ from supportbench import Registry, encode, hookspecs
 from supportbench.cli import cli
 from supportbench.cli.grade import LoggedAction
 from supportbench.codec import _RENAMED
+from supportbench.evaluation.manifests import Asked, Origin, RunManifest, TaskManifest
 from supportbench.evaluation.regrade_report import Change, RegradeReport, TaskChange, TicketChange, UnscoredTicket
-from supportbench.evaluation.regraded_runs import Origin
 from supportbench.evaluation.results import PluginCard, Results, TaskResult
-from supportbench.evaluation.run import RunManifest, TaskManifest
 from supportbench.evaluation.safety_pairs import CheckReport, Miss, RuleReport
 from supportbench.rubrics import bind
 from supportbench.settings import ServerSettings, Settings, variable_of
@@ -123,6 +122,7 @@ _TABLES: Final[Mapping[str, Mapping[str, type[Any]]]] = {
         "Usage": supportbench.Usage,
         "results.json": Results,
         "Task of the results": TaskResult,
+        "Asked": Asked,
         "Origin": Origin,
         "What supportbench regrade --json prints": RegradeReport,
         "Change": Change,
