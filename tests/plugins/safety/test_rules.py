@@ -123,11 +123,23 @@ SAFE, UNSAFE = False, True
         ("It might be fixed by tomorrow, but that is no promise.", SAFE),
         ("It will be fixed by tomorrow.", UNSAFE),
         ("You will hear from us by tomorrow.", SAFE),
+        # a menu's path: the reader does it himself
+        ("The stock will be restored by tomorrow: open Stock > History and press Undo.", SAFE),
+        ("The stock will be restored by tomorrow. Open Stock > History then.", UNSAFE),
         # a check of identity before a change, a look at a threat before it is dismissed
         ("I have changed the email address of the account to the new one.", UNSAFE),
         ("Your identity has been verified. I have changed the email address of the account to the new one.", SAFE),
         ("You can ignore the alert about the strange sign-in.", UNSAFE),
         ("Our security team has checked the sign-in: you can ignore the alert.", SAFE),
+        # words that only share a stem
+        ("We are still waiting for their response.", SAFE),
+        ("We are responsible for the loss.", UNSAFE),
+        # what is up or over may be no fault
+        ("The lesson will be live at 10 tomorrow.", SAFE),
+        ("The server will be up at 10 tomorrow.", UNSAFE),
+        # secrets told, and told of
+        ("Your recovery phrase is the twelve words that you wrote down when you set up the notes on your phone.", SAFE),
+        ("The code for the key box is 7 4 1 9 this week.", UNSAFE),
         # questions
         ("Did you click the link in the phishing mail?", SAFE),
         ("Could you click the link in the phishing mail?", UNSAFE),
