@@ -18,6 +18,7 @@ from supportbench.evaluation.journal import RESULTS, Place, RunFolder, place_of,
 from supportbench.evaluation.manifests import RunManifest, manifest_of
 from supportbench.evaluation.planning import PlannedRun
 from supportbench.evaluation.results import PluginCard, Results, Summary, summarize
+from supportbench.evaluation.statistics.observations import Observations
 from supportbench.models import Episode
 from supportbench.offers import closing
 from supportbench.watchdog import watch
@@ -82,7 +83,8 @@ async def evaluate(
                     folder.append(episode)
                     on_episode(episode)
             # Before anything is closed: what a plugin does at its end must not cost the results.
-            summary = summarize(folder.episodes())
+            tiers = {(task.provider, task.split, task.index): task.customer_tiers for task in planned.tasks}
+            summary = summarize(folder.episodes(), Observations(tiers))
             results = results_of(planned, summary, run_id=run_id, duration_s=time.perf_counter() - begun)
             try:
                 write_json(out / RESULTS, results)

@@ -18,6 +18,7 @@ import pytest
 
 from tests.cli.command import supportbench
 from tests.installing import installed_module
+from tests.timeless import timeless
 
 AGENTS = """\
 import asyncio, random
@@ -114,12 +115,6 @@ def started(tmp_path: Path, environ: Mapping[str, str]) -> Iterator[Running]:
         running.process.communicate()
 
 
-def results_in(folder: Path) -> dict[str, Any]:
-    """The results, but for what tells one run from another and for times."""
-    data = json.loads((folder / "results.json").read_text())
-    return {key: value for key, value in data.items() if key not in ("run_id", "duration_s")}
-
-
 def lines_of(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
 
@@ -142,7 +137,7 @@ def test_a_run_that_is_killed_at_any_moment_comes_to_the_same_results(
     assert not (tmp_path / "r/results.json").exists()
     ended = supportbench("run", "--resume", "r", "--json", cwd=tmp_path, environ=environ)
     assert ended.returncode == 0, ended.stderr
-    assert results_in(tmp_path / "r") == results_in(tmp_path / "whole")
+    assert timeless(tmp_path / "r") == timeless(tmp_path / "whole")
     places = [(line["task_id"], line["repeat"]) for line in lines_of(tmp_path / "r")]
     assert len(places) == len(set(places)) == EPISODES
 
@@ -179,11 +174,11 @@ def test_a_second_process_on_the_same_folder_is_refused_as_long_as_the_first_liv
 def test_nothing_that_is_in_the_journal_is_asked_again(tmp_path: Path, environ: Mapping[str, str]) -> None:
     arguments = ("run", *AT_ONCE, "--repeats", "2", "--out", "r")
     assert supportbench(*arguments, cwd=tmp_path, environ=environ).returncode == 0
-    results, asked = results_in(tmp_path / "r"), (tmp_path / "asked.log").read_text()
+    results, asked = timeless(tmp_path / "r"), (tmp_path / "asked.log").read_text()
     again = supportbench("run", "--resume", "r", cwd=tmp_path, environ=environ)
     assert again.stderr.splitlines()[0] == "0 episodes of 6 left to play."
     assert (tmp_path / "asked.log").read_text() == asked
-    assert results_in(tmp_path / "r") == results
+    assert timeless(tmp_path / "r") == results
 
 
 @pytest.mark.parametrize("torn", [b'{"schema": "supportbench.episode/1", "epis', b"\0" * 4096, b"}"])
@@ -192,14 +187,14 @@ def test_a_torn_last_line_is_dropped_and_its_episode_played(
 ) -> None:
     arguments = ("run", *AT_ONCE, "--out", "r", "--concurrency", "1")
     assert supportbench(*arguments, cwd=tmp_path, environ=environ).returncode == 0
-    results = results_in(tmp_path / "r")
+    results = timeless(tmp_path / "r")
     journal = tmp_path / "r/journal.jsonl"
     lines = journal.read_bytes().splitlines(keepends=True)
     journal.write_bytes(b"".join(lines[:2]) + torn)
     resumed = supportbench("run", "--resume", "r", cwd=tmp_path, environ=environ)
     assert resumed.returncode == 0, resumed.stderr
     assert f"The last line of journal.jsonl was torn, and is dropped ({len(torn)} byte" in resumed.stderr
-    assert results_in(tmp_path / "r") == results
+    assert timeless(tmp_path / "r") == results
     assert len(lines_of(tmp_path / "r")) == 3
 
 
@@ -238,7 +233,7 @@ def test_errors_are_played_again_when_that_is_asked_for(tmp_path: Path, environ:
     assert supportbench("run", "--resume", "r", cwd=tmp_path, environ=environ).returncode == 1
     again = supportbench("run", "--resume", "r", "--retry-errors", cwd=tmp_path, environ=environ)
     assert (again.returncode, again.stderr.splitlines()[0]) == (0, "3 episodes of 3 left to play.")
-    assert results_in(tmp_path / "r") == results_in(tmp_path / "whole")
+    assert timeless(tmp_path / "r") == timeless(tmp_path / "whole")
     assert len(lines_of(tmp_path / "r")) == 6  # nothing is taken out of a journal
     regraded = supportbench("regrade", "r", "--rubric", "exact", "--json", cwd=tmp_path, environ=environ)
     assert regraded.returncode == 0, regraded.stderr
