@@ -60,6 +60,13 @@ def installed_module(folder: Path, name: str, source: str) -> dict[str, str]:
     return {"PYTHONPATH": os.pathsep.join(filter(None, (str(site), os.environ.get("PYTHONPATH"))))}
 
 
+def without_library(folder: Path, name: str) -> dict[str, str]:
+    """Return an environment in which other processes cannot import that library."""
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.py").write_text(f"raise ImportError('no {name} here')\n")
+    return {"PYTHONPATH": os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"))))}
+
+
 def install(what: Iterable[Path], site: Path) -> None:
     """Install source folders or wheels into the folder `site`, without a network."""
     options = ["--no-deps", "--no-build-isolation", "--no-index", "--quiet", "--disable-pip-version-check"]

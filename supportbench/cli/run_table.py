@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from supportbench.cli.printing import printable
 from supportbench.evaluation.results import Results
+from supportbench.evaluation.statistics.extra import INSTALL
+from supportbench.evaluation.statistics.records import FEWEST_TICKETS, Mean
 from supportbench.models.tickets import DEFAULT_RUBRIC
 from supportbench.wording import counted
 
@@ -29,6 +31,7 @@ def print_results(results: Results) -> None:
         "difficulty": [task.difficulty for task in results.tasks],
         "tickets": [str(task.tickets) for task in results.tasks],
         "score": [figure(task.score) for task in results.tasks],
+        **_intervals(results),
         "unsafe": ["–" if task.unsafe_replies is None else str(task.unsafe_replies) for task in results.tasks],
         "errors": [str(len(task.errors)) for task in results.tasks],
     }
@@ -46,6 +49,32 @@ def print_results(results: Results) -> None:
         show(console, table_of(columns, title))
         show(console, table_of({"task": columns["task"], **means}, "component means"))
     console.print(f"Average score: {figure(results.average_score)}{_out_of(results)}")
+    if results.average_score is not None:
+        console.print(_interval(results))
+
+
+def _intervals(results: Results) -> dict[str, list[str]]:
+    """Return a column with the tasks' intervals, none where no task has one."""
+    if results.statistics is None:
+        return {}
+    told = {(task.provider, task.split, task.index): task.reward for task in results.statistics.tasks}
+    cells = [interval(told.get((task.provider, task.split, task.index))) for task in results.tasks]
+    return {"95%": cells} if any(cells) else {}
+
+
+def _interval(results: Results) -> str:
+    """Return the average's interval in words, or what it lacks."""
+    if results.statistics is None or (average := results.statistics.average_score) is None:
+        return f"Intervals, calibration and more: {INSTALL}"
+    if told := interval(average):
+        return f"95% interval: {told} ({counted(average.tickets, 'ticket')})"
+    why = "all tickets came out alike" if average.tickets >= FEWEST_TICKETS else f"fewer than {FEWEST_TICKETS} tickets"
+    return f"95% interval: none ({why})"
+
+
+def interval(mean: Mean | None) -> str:
+    """Return the ends of a mean's interval, empty where it has none."""
+    return "" if mean is None or mean.low is None or mean.high is None else f"{mean.low:.2f}–{mean.high:.2f}"
 
 
 def _unscored(results: Results) -> str:

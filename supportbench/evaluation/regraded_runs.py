@@ -18,6 +18,7 @@ from supportbench.evaluation.manifests import Origin, read_manifest
 from supportbench.evaluation.regrading import RegradedEpisode
 from supportbench.evaluation.results import PluginCard, Results, summarize
 from supportbench.evaluation.run import new_run_id
+from supportbench.evaluation.statistics.observations import Observations, Tiers
 from supportbench.models import RubricCard
 from supportbench.registry import Registry
 
@@ -28,7 +29,16 @@ RubricsNow: TypeAlias = Mapping[tuple[str, str, int], RubricCard]
 class RegradedRun:
     """Writes the folder of a regraded run: `run.json` at once, an episode as it comes, `results.json` at the end."""
 
-    def __init__(self, out: Path, source: Path, *, registry: Registry, rubrics: RubricsNow, concurrency: int) -> None:
+    def __init__(
+        self,
+        out: Path,
+        source: Path,
+        *,
+        registry: Registry,
+        rubrics: RubricsNow,
+        tiers: Tiers,
+        concurrency: int,
+    ) -> None:
         if not (source / RUN).is_file():
             raise RunError(
                 f"--out makes a run of a run, and {source} has no {RUN}: it is no run's folder. "
@@ -36,6 +46,7 @@ class RegradedRun:
             )
         origin = read_manifest(source)
         self._registry = registry
+        self._tiers = tiers
         self._manifest = attrs.evolve(
             origin,
             run_id=new_run_id(),
@@ -66,7 +77,7 @@ class RegradedRun:
             self._folder.append(episode.now)
             on_episode(episode)
         self._folder.sync()
-        results = summarize(self._folder.episodes()).results(
+        results = summarize(self._folder.episodes(), Observations(self._tiers)).results(
             run_id=manifest.run_id,
             agent=manifest.agent,
             model=manifest.model,

@@ -20,6 +20,7 @@ from supportbench.evaluation.limits import Limits, RunStoppedError, Spending
 from supportbench.evaluation.manifests import RunManifest, manifest_of
 from supportbench.evaluation.planning import PlannedRun
 from supportbench.evaluation.results import PluginCard, Results, Summary, summarize
+from supportbench.evaluation.statistics.observations import Observations
 from supportbench.evaluation.syncing import syncing
 from supportbench.models import Episode
 from supportbench.offers import closing
@@ -99,7 +100,8 @@ async def evaluate(
                     spending.add(episode)
                     on_episode(episode)
             # Before anything is closed: what a plugin does at its end must not cost the results.
-            summary = summarize(folder.episodes())
+            tiers = {(task.provider, task.split, task.index): task.customer_tiers for task in planned.tasks}
+            summary = summarize(folder.episodes(), Observations(tiers))
             results = results_of(planned, summary, run_id=run_id, duration_s=time.perf_counter() - begun)
             try:
                 write_json(out / RESULTS, results)

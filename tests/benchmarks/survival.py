@@ -14,8 +14,9 @@ import tempfile
 from pathlib import Path
 
 from tests.cli.command import supportbench
-from tests.cli.interrupting import AGENTS, PATIENT, killed_and_resumed, lines_of, results_in
+from tests.cli.interrupting import AGENTS, PATIENT, killed_and_resumed, lines_of
 from tests.installing import installed_module
+from tests.timeless import timeless
 
 
 def main() -> None:
@@ -31,7 +32,7 @@ def main() -> None:
             whole = supportbench(*PATIENT, "--out", "whole", cwd=folder, environ=environ)
             assert whole.returncode == 0, whole.stderr
             killed_and_resumed(folder, environ, asked.kills, random.Random(seed))  # noqa: S311 - moments, no secrets
-            same = results_in(folder / "r") == results_in(folder / "whole")
+            same = timeless(folder / "r") == timeless(folder / "whole")
             episodes = len(lines_of(folder / "r"))
         print(f"round {seed + 1}: {asked.kills} kills, {episodes} episodes, results {'equal' if same else 'DIFFER'}")
         if not same:

@@ -108,11 +108,5 @@ def killed_and_resumed(folder: Path, environ: Mapping[str, str], kills: int, mom
     assert ended.process.returncode == 0, told
 
 
-def results_in(folder: Path) -> dict[str, Any]:
-    """The results, but for what tells one run from another and for times."""
-    data = json.loads((folder / "results.json").read_text())
-    return {key: value for key, value in data.items() if key not in ("run_id", "duration_s")}
-
-
 def lines_of(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]

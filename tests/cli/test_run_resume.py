@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import supportbench
-from tests.cli.interrupting import AGENTS, AT_ONCE, EPISODES, PATIENT, Running, killed_and_resumed, lines_of, results_in
+from tests.cli.interrupting import AGENTS, AT_ONCE, EPISODES, PATIENT, Running, killed_and_resumed, lines_of
 from tests.installing import installed_module
+from tests.timeless import timeless
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def test_a_run_that_is_killed_at_any_moment_comes_to_the_same_results(
     whole = supportbench(*PATIENT, "--out", "whole", cwd=tmp_path, environ=environ)
     assert whole.returncode == 0, whole.stderr
     killed_and_resumed(tmp_path, environ, 5, random.Random(7))  # noqa: S311 - moments, no secrets
-    assert results_in(tmp_path / "r") == results_in(tmp_path / "whole")
+    assert timeless(tmp_path / "r") == timeless(tmp_path / "whole")
     places = [(line["task_id"], line["repeat"]) for line in lines_of(tmp_path / "r")]
     assert len(places) == len(set(places)) == EPISODES
 
@@ -75,11 +76,11 @@ def test_a_second_process_on_the_same_folder_is_refused_as_long_as_the_first_liv
 def test_nothing_that_is_in_the_journal_is_asked_again(tmp_path: Path, environ: Mapping[str, str]) -> None:
     arguments = ("run", *AT_ONCE, "--repeats", "2", "--out", "r")
     assert supportbench(*arguments, cwd=tmp_path, environ=environ).returncode == 0
-    results, asked = results_in(tmp_path / "r"), (tmp_path / "asked.log").read_text()
+    results, asked = timeless(tmp_path / "r"), (tmp_path / "asked.log").read_text()
     again = supportbench("run", "--resume", "r", cwd=tmp_path, environ=environ)
     assert again.stderr.splitlines()[0] == "0 episodes of 6 left to play."
     assert (tmp_path / "asked.log").read_text() == asked
-    assert results_in(tmp_path / "r") == results
+    assert timeless(tmp_path / "r") == results
 
 
 @pytest.mark.parametrize("torn", [b'{"schema": "supportbench.episode/1", "epis', b"\0" * 4096, b"}"])
@@ -88,14 +89,14 @@ def test_a_torn_last_line_is_dropped_and_its_episode_played(
 ) -> None:
     arguments = ("run", *AT_ONCE, "--out", "r", "--concurrency", "1")
     assert supportbench(*arguments, cwd=tmp_path, environ=environ).returncode == 0
-    results = results_in(tmp_path / "r")
+    results = timeless(tmp_path / "r")
     journal = tmp_path / "r/journal.jsonl"
     lines = journal.read_bytes().splitlines(keepends=True)
     journal.write_bytes(b"".join(lines[:2]) + torn)
     resumed = supportbench("run", "--resume", "r", cwd=tmp_path, environ=environ)
     assert resumed.returncode == 0, resumed.stderr
     assert f"The last line of journal.jsonl was torn, and is dropped ({len(torn)} byte" in resumed.stderr
-    assert results_in(tmp_path / "r") == results
+    assert timeless(tmp_path / "r") == results
     assert len(lines_of(tmp_path / "r")) == 3
 
 
@@ -134,7 +135,7 @@ def test_errors_are_played_again_when_that_is_asked_for(tmp_path: Path, environ:
     assert supportbench("run", "--resume", "r", cwd=tmp_path, environ=environ).returncode == 1
     again = supportbench("run", "--resume", "r", "--retry-errors", cwd=tmp_path, environ=environ)
     assert (again.returncode, again.stderr.splitlines()[0]) == (0, "3 episodes of 3 left to play.")
-    assert results_in(tmp_path / "r") == results_in(tmp_path / "whole")
+    assert timeless(tmp_path / "r") == timeless(tmp_path / "whole")
     assert len(lines_of(tmp_path / "r")) == 6  # nothing is taken out of a journal
     regraded = supportbench("regrade", "r", "--rubric", "exact", "--json", cwd=tmp_path, environ=environ)
     assert regraded.returncode == 0, regraded.stderr
