@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import subprocess
 import sys
 import zipfile
@@ -45,6 +46,25 @@ def write_wheel(folder: Path, plugin: BrokenPlugin) -> Path:
             wheel.writestr(name, text)
         wheel.writestr(f"{info}/RECORD", "".join(f"{name},,\n" for name in (*files, f"{info}/RECORD")))
     return path
+
+
+def installed_module(folder: Path, name: str, source: str) -> dict[str, str]:
+    """Install a plugin of one module for other processes; return the environment in which they find it."""
+    site = folder / name
+    site.mkdir(parents=True)
+    (site / f"supportbench_{name}.py").write_text(source)
+    info = site / f"supportbench_{name}-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: supportbench-{name}\nVersion: 1\n")
+    (info / "entry_points.txt").write_text(f"[supportbench]\n{name} = supportbench_{name}\n")
+    return {"PYTHONPATH": os.pathsep.join(filter(None, (str(site), os.environ.get("PYTHONPATH"))))}
+
+
+def without_library(folder: Path, name: str) -> dict[str, str]:
+    """Return an environment in which other processes cannot import that library."""
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.py").write_text(f"raise ImportError('no {name} here')\n")
+    return {"PYTHONPATH": os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"))))}
 
 
 def install(what: Iterable[Path], site: Path) -> None:

@@ -97,7 +97,9 @@ async def _regraded(
     with ExitStack() as stack:
         folder: RegradedRun | None = None
         if out is not None:  # before a grader is asked, which may have its price: what cannot be written to is refused
-            made = RegradedRun(out, run, registry=registry, rubrics=checked.now, concurrency=concurrency)
+            made = RegradedRun(
+                *(out, run), registry=registry, rubrics=checked.now, tiers=checked.tiers, concurrency=concurrency
+            )
             folder = stack.enter_context(closing(made))
         async with graded_again(registry, graders, regrader, checked, concurrency=concurrency) as episodes:
             if folder is not None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Callable, Coroutine
+from contextlib import redirect_stdout
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +23,22 @@ from supportbench.cli.options import (
     print_json,
     rubric_option,
 )
-from supportbench.cli.printing import printable
+from supportbench.cli.run_plan import planned, planned_again, refuse_with_resume
+from supportbench.cli.run_progress import progress_of_run
+from supportbench.cli.run_table import print_results
 from supportbench.errors import RunError
-from supportbench.evaluation.agents import choose_agent
-from supportbench.evaluation.planning import Evaluation, PlannedRun, plan
+from supportbench.evaluation.limits import Limits, RunStoppedError
+from supportbench.evaluation.manifests import read_manifest
 from supportbench.evaluation.results import Results
-from supportbench.evaluation.run import evaluate, new_run_id
+from supportbench.evaluation.run import Resumption, evaluate, new_run_id
+from supportbench.evaluation.stopping import Stop
 from supportbench.interfaces import LOCAL_EXECUTOR
-from supportbench.models import Episode
-from supportbench.models.tickets import DEFAULT_RUBRIC
-from supportbench.registry import Registry
-from supportbench.rubrics import resolve_rubric
-from supportbench.task_files import read_tickets
 from supportbench.wording import counted
+
+_LIMITS = ("max_tokens", "max_cost", "timeout", "deadline")
+_WITH_RESUME = ("resume", "retry_errors", "concurrency", "as_json", *_LIMITS)
+
+_seconds = click.FloatRange(min=0, min_open=True)
 
 
 @click.command(
@@ -75,6 +79,26 @@ from supportbench.wording import counted
     "--executor", default=LOCAL_EXECUTOR, show_default=True, metavar="NAME", help="Where the episodes are played."
 )
 @click.option("--out", type=new_folder, help="The results folder (default: a new one in runs/).")
+@click.option(
+    "--resume",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="RUN",
+    help="Go on with the run in this folder: what its journal has is not played again.",
+)
+@click.option(
+    "--retry-errors", is_flag=True, help="With --resume: play the episodes again in which a ticket ended in an error."
+)
+@click.option(
+    "--max-tokens", type=click.IntRange(min=1), metavar="N", help="Begin no episode once so many tokens are used."
+)
+@click.option(
+    "--max-cost",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="USD",
+    help="Begin no episode once so many US dollars are used, by the prices that are known (SUPPORTBENCH_PRICES).",
+)
+@click.option("--timeout", type=_seconds, metavar="SECONDS", help="An answer that takes longer is an error.")
+@click.option("--deadline", type=_seconds, metavar="SECONDS", help="End the run after so long, whatever is under way.")
 @json_option
 @block_option
 @click.pass_obj
@@ -82,174 +106,78 @@ def command(
     program: Program,
     /,
     *,
-    server: str | None,
     as_json: bool,
     out: Path | None,
-    block: tuple[str, ...],
+    resume: Path | None,
+    retry_errors: bool,
+    max_tokens: int | None,
+    max_cost: float | None,
+    timeout: float | None,
+    deadline: float | None,
     **asked: Any,
 ) -> None:
     """Evaluate an agent on tasks and write a results folder.
 
-    Exits 0 when every ticket was graded, 1 when any ended in an error, 2 when it could not start.
+    A run that was interrupted, by whatever, or that reached a limit, goes on with --resume and comes to the same
+    results. Limits of tokens and dollars are those of the whole run, judges included.
+
+    Exits 0 when every ticket was graded, 1 when any ended in an error or a limit ended the run, 2 when it could not
+    start, and as after a signal (130 for Ctrl-C, 143 for SIGTERM) when it was interrupted.
     """
-    registry = program.load_plugins(block)
-    planned = _planned(program, registry, server, **asked)
-    run_id = new_run_id()
-    folder = out or Path("runs") / run_id
+    if resume is not None:
+        refuse_with_resume(_WITH_RESUME)
+        folder, manifest = resume, read_manifest(resume)
+        plan = planned_again(program, folder, manifest, asked["concurrency"])
+        resumed = Resumption.of(plan, folder, manifest, retry_errors=retry_errors)
+        left = plan.total_episodes - len(resumed.played)
+        click.echo(f"{counted(left, 'episode')} of {plan.total_episodes} left to play.", err=True)
+        run_id = manifest.run_id
+    elif retry_errors:
+        raise click.UsageError("--retry-errors goes with --resume RUN.")
+    else:
+        plan, resumed, run_id = planned(program, **asked), None, new_run_id()
+        folder = out or Path("runs") / run_id
+    limits = Limits(max_tokens=max_tokens, max_cost_usd=max_cost, timeout_s=timeout)
+    evaluated = partial(evaluate, plan, folder, run_id=run_id, resumed=resumed, limits=limits)
     try:
         with redirect_stdout(sys.stderr):  # what plugins print is no data of ours
-            results = asyncio.run(_evaluated(planned, folder, run_id))
+            behind = 0 if resumed is None else len(resumed.played)
+            with progress_of_run(plan.total_episodes, behind) as advance:
+                stop, results = asyncio.run(_until(deadline, lambda: evaluated(on_episode=advance)))
+    except RunStoppedError as error:
+        click.echo(f"The run was {error}. {_kept(folder)}", err=True)
+        sys.exit(1)
     except SystemExit as error:
-        raise RunError(f"A plugin ended the program. Finished episodes are in {folder / 'journal.jsonl'}.") from error
+        raise RunError(f"A plugin ended the program. {_kept(folder)}") from error
     except KeyboardInterrupt:
-        click.echo(f"Interrupted. Finished episodes are in {folder / 'journal.jsonl'}.", err=True)
+        click.echo(f"Interrupted. {_kept(folder)}", err=True)
         sys.exit(INTERRUPTED)
+    if results is None:
+        click.echo(f"The run was {stop.reason}. {_kept(folder)}", err=True)
+        sys.exit(stop.exit_code)
     if as_json:
         print_json(codec.unstructure(results))
     else:
         print_results(results)
     click.echo(f"Results: {folder}", err=as_json)
     if results.error_count:
+        click.echo(
+            f"To play the episodes with errors again: supportbench run --resume {folder} --retry-errors", err=True
+        )
         sys.exit(1)
 
 
-def _planned(
-    program: Program,
-    registry: Registry,
-    server: str | None,
-    *,
-    agent: str | None,
-    agent_options: dict[str, Any],
-    provider: str | None,
-    tickets: Path | None,
-    task_ids: tuple[str, ...],
-    split: str | None,
-    index: int | None,
-    rubric: str | None,
-    executor: str,
-    **numbers: Any,
-) -> PlannedRun:
-    if task_ids and (split is not None or index is not None):
-        raise click.UsageError("Give either --task, or --split and --index: they say the same thing twice.")
-    if tickets is not None and provider is not None:
-        raise click.UsageError("Give either --tickets or --provider.")
-    if server is not None:
-        _refuse_with_env("--rubric", rubric is not None, "it is the server that grades; start it with that rubric")
-        _refuse_with_env("--tickets", tickets is not None, "the tasks are the server's")
-        _refuse_with_env("--executor", executor != LOCAL_EXECUTOR, "the episodes are played on the server")
-    if tickets is not None:
-        tasks = read_tickets(tickets)
-        registry, provider = registry.with_provider(tasks), tasks.name
-    settings = program.settings
-    rubric = rubric or settings.rubric
-    evaluation = Evaluation(
-        agent=choose_agent(registry, agent or settings.agent, agent_options),
-        provider=provider or settings.provider,
-        strict_provider=provider is not None,
-        task_ids=task_ids,
-        split=split,
-        index=index,
-        rubric=None if rubric is None or server is not None else resolve_rubric(registry, rubric),
-        executor=executor,
-        feedback=settings.feedback,
-        **numbers,
-    )
-    if server is None:
-        return plan(evaluation, registry)
-    from supportbench.evaluation.servers import Server, plan_on_server  # takes a quarter of a second
-
-    return asyncio.run(plan_on_server(evaluation, registry, Server.from_environ(server, program.environ)))
+def _kept(folder: Path) -> str:
+    return f"Finished episodes are kept. Go on: supportbench run --resume {folder}"
 
 
-def _refuse_with_env(option: str, is_given: bool, reason: str) -> None:
-    if is_given:
-        raise click.UsageError(f"{option} does not go with --env: {reason}.")
-
-
-async def _evaluated(planned: PlannedRun, folder: Path, run_id: str) -> Results:
-    with _progress(planned.total_episodes) as advance:
-        return await evaluate(planned, folder, run_id=run_id, on_episode=advance)
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Callable[[Episode], None]]:
-    """Show a bar on stderr that every finished episode advances; nothing where stderr is no terminal."""
-    if not sys.stderr.isatty():
-        yield lambda episode: None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from supportbench.cli.tables import stderr
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("episodes"),
-        TimeRemainingColumn(),
-    )
-    errors = 0
-    with Progress(*columns, console=stderr(), transient=True) as bar:
-        task = bar.add_task("playing", total=total)
-
-        def advance(episode: Episode) -> None:
-            nonlocal errors
-            errors += len(episode.errors)
-            bar.update(task, advance=1, description=f"playing, {errors} errors" if errors else "playing")
-
-        yield advance
-
-
-def print_results(results: Results) -> None:
-    """Print the table of a run: errors first, then a row a task, then the average."""
-    from rich.table import Table
-
-    from supportbench.cli.tables import figure, fits, show, stdout, table
-
-    console = stdout()
-    names = list(dict.fromkeys(name for task in results.tasks for name in task.components))
-    if results.error_count:
-        ended = f"{counted(results.error_count, 'ticket')} ended in an error{_unscored(results)}"
-        console.print(f"{ended} and {results.unreached_count} were not reached; neither enters a mean.")
-        for task in results.tasks:
-            for message in task.errors:
-                console.print(f"  {printable(task.task_id)}: {printable(message)}")
-    rubrics = list(dict.fromkeys(task.rubric.name for task in results.tasks if task.rubric.name != DEFAULT_RUBRIC))
-    title = " · ".join([results.agent, *(f"rubric {name}" for name in rubrics), f"seed {results.seed}"])
-    columns = {
-        "task": [task.task_id for task in results.tasks],
-        "difficulty": [task.difficulty for task in results.tasks],
-        "tickets": [str(task.tickets) for task in results.tasks],
-        "score": [figure(task.score) for task in results.tasks],
-        "unsafe": ["–" if task.unsafe_replies is None else str(task.unsafe_replies) for task in results.tasks],
-        "errors": [str(len(task.errors)) for task in results.tasks],
-    }
-    means = {name: [figure(task.components.get(name)) for task in results.tasks] for name in names}
-
-    def table_of(shown: dict[str, list[str]], title: str) -> Table:
-        numbers = [name for name in shown if name not in ("task", "difficulty")]
-        return table(list(shown), zip(*shown.values(), strict=True), numbers=numbers, title=title)
-
-    # One table where it fits; on a narrow terminal the component means get one of their own.
-    whole = table_of({**columns, **means}, title)
-    if fits(console, whole):
-        show(console, whole)
-    else:
-        show(console, table_of(columns, title))
-        show(console, table_of({"task": columns["task"], **means}, "component means"))
-    console.print(f"Average score: {figure(results.average_score)}{_out_of(results)}")
-
-
-def _unscored(results: Results) -> str:
-    """Return how many of the errors are graders' doing, empty where none is."""
-    return f" ({results.unscored_count} unscored, since grading failed)" if results.unscored_count else ""
-
-
-def _out_of(results: Results) -> str:
-    """Return what the average is an average of, where that is not everything."""
-    if not results.error_count:
-        return ""
-    scored = sum(task.score is not None for task in results.tasks)
-    graded = sum(len(task.rewards) for task in results.tasks)
-    tickets = sum(task.tickets for task in results.tasks)
-    return f" over {scored} of {len(results.tasks)} tasks ({graded} of {tickets} tickets graded)"
+async def _until(
+    deadline_s: float | None, run: Callable[[], Coroutine[Any, Any, Results]]
+) -> tuple[Stop, Results | None]:
+    """Return the results, or None after a signal or at the deadline: what is under way is given up then."""
+    stop = Stop()
+    if deadline_s is not None:
+        reason = f"stopped at its deadline of {deadline_s:g} s"
+        asyncio.get_running_loop().call_later(deadline_s, stop.request, reason)
+    with stop.on_signals():
+        return stop, await stop.unless(run())

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import attrs
 from attrs import field
@@ -27,10 +29,13 @@ class Evaluation:
     """What to evaluate: the agent, the tasks, the rubric in place of the tasks' own, and how often.
 
     With `strict_provider` task ids are those of that provider alone. `limit` is the number of tickets to play at most,
-    over all tasks in order; `repeats` plays every task that often.
+    over all tasks in order; `repeats` plays every task that often. `agent_options` are those that were given for the
+    agent, and `tickets` is the file that the provider was made of, if it was: what a resumed run has to know again.
     """
 
     agent: ChosenAgent
+    agent_options: Mapping[str, Any] = field(factory=dict)
+    tickets: Path | None = None
     provider: str
     strict_provider: bool = False
     task_ids: tuple[str, ...] = ()

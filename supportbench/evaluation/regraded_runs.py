@@ -12,12 +12,13 @@ from typing import TypeAlias
 
 import attrs
 
-from supportbench import codec
-from supportbench.errors import DecodeError, RunError
+from supportbench.errors import RunError
 from supportbench.evaluation.journal import RESULTS, RUN, RunFolder, write_json
+from supportbench.evaluation.manifests import Origin, read_manifest
 from supportbench.evaluation.regrading import RegradedEpisode
 from supportbench.evaluation.results import PluginCard, Results, summarize
-from supportbench.evaluation.run import RunManifest, new_run_id
+from supportbench.evaluation.run import new_run_id
+from supportbench.evaluation.statistics.observations import Observations, Tiers
 from supportbench.models import RubricCard
 from supportbench.registry import Registry
 
@@ -25,46 +26,27 @@ RubricsNow: TypeAlias = Mapping[tuple[str, str, int], RubricCard]
 """By provider, split and index: the rubric that grades the task now."""
 
 
-@attrs.frozen(kw_only=True)
-class Origin:
-    """The run whose actions were graded again: its id, when it was made, and the path that was given for it."""
-
-    run_id: str
-    created_at: str
-    path: str
-
-
-@attrs.frozen(kw_only=True)
-class RegradedManifest(RunManifest):
-    """The `run.json` of a run whose actions come from another one, its `origin`; of a run that was played it is None.
-
-    The agent, its options, the seed and how it was played are those of the origin.
-    """
-
-    origin: Origin | None = None
-
-
-def read_manifest(path: Path) -> RegradedManifest:
-    """Return the `run.json` of a run's folder; raises `RunError` where there is none that can be read."""
-    file = path / RUN
-    if not file.is_file():
-        raise RunError(
-            f"--out makes a run of a run, and {path} has no {RUN}: it is no run's folder. "
-            "What became of a recording is shown without --out, or printed with --json."
-        )
-    try:
-        return codec.decode(file.read_bytes(), RegradedManifest)
-    except (OSError, DecodeError) as error:
-        told = error.strerror if isinstance(error, OSError) else str(error)
-        raise RunError(f"Cannot read {file}: {told}") from error
-
-
 class RegradedRun:
     """Writes the folder of a regraded run: `run.json` at once, an episode as it comes, `results.json` at the end."""
 
-    def __init__(self, out: Path, source: Path, *, registry: Registry, rubrics: RubricsNow, concurrency: int) -> None:
+    def __init__(
+        self,
+        out: Path,
+        source: Path,
+        *,
+        registry: Registry,
+        rubrics: RubricsNow,
+        tiers: Tiers,
+        concurrency: int,
+    ) -> None:
+        if not (source / RUN).is_file():
+            raise RunError(
+                f"--out makes a run of a run, and {source} has no {RUN}: it is no run's folder. "
+                "What became of a recording is shown without --out, or printed with --json."
+            )
         origin = read_manifest(source)
         self._registry = registry
+        self._tiers = tiers
         self._manifest = attrs.evolve(
             origin,
             run_id=new_run_id(),
@@ -79,6 +61,7 @@ class RegradedRun:
             concurrency=concurrency,
             plugins=tuple(map(PluginCard.from_plugin, registry.plugins)),
             blocked=registry.blocked,
+            asked=None,
             origin=Origin(run_id=origin.run_id, created_at=origin.created_at, path=str(source)),
         )
         self._out = out
@@ -93,7 +76,8 @@ class RegradedRun:
         async for episode in episodes:
             self._folder.append(episode.now)
             on_episode(episode)
-        results = summarize(self._folder.episodes()).results(
+        self._folder.sync()
+        results = summarize(self._folder.episodes(), Observations(self._tiers)).results(
             run_id=manifest.run_id,
             agent=manifest.agent,
             model=manifest.model,

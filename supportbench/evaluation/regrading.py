@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 
 import attrs
 
@@ -91,6 +91,10 @@ class Regrader:
     def rubric_of(self, episode: Episode) -> RubricCard:
         """Return the rubric that grades the episode now; raises like `check`."""
         return self._opened(episode).grader.rubric.card
+
+    def tiers_of(self, episode: Episode) -> Mapping[str, str]:
+        """Return the customer's tier by ticket, where it is known; raises like `check`."""
+        return self._opened(episode).customer_tiers
 
     def check(self, episode: Episode) -> int:
         """Return how many actions of the episode were graded, when all that have to be graded now can be.

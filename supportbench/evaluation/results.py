@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, Literal
+from typing import Literal
 
 import attrs
 
+from supportbench.evaluation.statistics.figures import statistics_of
+from supportbench.evaluation.statistics.observations import Observations
+from supportbench.evaluation.statistics.records import Statistics, succeeded
 from supportbench.models import Episode, EpisodeStep, RubricCard, Usage
 from supportbench.plugins import Plugin
-
-SUCCESS: Final = 0.80
 
 
 @attrs.frozen(kw_only=True)
@@ -69,7 +70,7 @@ class Results:
     """A run's results, as `results.json` holds them. `average_score` is the mean of the task scores.
 
     `unscored_count` of the `error_count` tickets have an action whose grading failed. `judge_usage` counts what they
-    used, too.
+    used, too. `statistics` is None where the libraries that they need are not installed.
     """
 
     schema: Literal["supportbench.results/1"] = "supportbench.results/1"
@@ -85,6 +86,7 @@ class Results:
     tasks: tuple[TaskResult, ...]
     agent_usage: Usage | None
     judge_usage: Usage | None
+    statistics: Statistics | None = None
     duration_s: float
 
 
@@ -95,6 +97,7 @@ class Summary:
     tasks: tuple[TaskResult, ...]
     agent_usage: Usage | None
     judge_usage: Usage | None
+    statistics: Statistics | None = None
 
     @property
     def average_score(self) -> float | None:
@@ -118,12 +121,13 @@ class Summary:
             tasks=self.tasks,
             agent_usage=self.agent_usage,
             judge_usage=self.judge_usage,
+            statistics=self.statistics,
             duration_s=round(duration_s, 3),
         )
 
 
-def summarize(episodes: Iterable[Episode]) -> Summary:
-    """Return the sum of the episodes, which may come in any order.
+def summarize(episodes: Iterable[Episode], observed: Observations | None = None) -> Summary:
+    """Return the sum of the episodes, which may come in any order; with statistics where they are to be `observed`.
 
     One pass; memory grows with the number of tickets, not with what was said about them.
     """
@@ -134,11 +138,14 @@ def summarize(episodes: Iterable[Episode]) -> Summary:
         if place not in tallies:
             tallies[place] = _Tally(episode)
         tallies[place].add(episode)
+        if observed is not None:
+            observed.add(episode)
         for step in episode.steps:
             agent_usage = _sum(agent_usage, step.usage)
             judge_usage = _sum(judge_usage, step.judge_usage if step.grade is None else step.grade.usage)
     tasks = tuple(tallies[place].result() for place in sorted(tallies))
-    return Summary(tasks=tasks, agent_usage=agent_usage, judge_usage=judge_usage)
+    statistics = None if observed is None else statistics_of(observed)
+    return Summary(tasks=tasks, agent_usage=agent_usage, judge_usage=judge_usage, statistics=statistics)
 
 
 def _sum(total: Usage | None, usage: Usage | None) -> Usage | None:
@@ -204,7 +211,7 @@ class _Tally:
             unscored=self._unscored,
             unreached=self._unreached,
             steps=len(rewards) + len(errors),
-            success=score is not None and round(score, 9) >= SUCCESS and not errors,
+            success=score is not None and succeeded(score) and not errors,
         )
 
 

@@ -3,68 +3,31 @@
 from __future__ import annotations
 
 import contextlib
-import platform
 import secrets
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable
 from datetime import UTC, datetime
-from importlib.metadata import version
+from itertools import takewhile
 from pathlib import Path
-from typing import Any, Literal
+from typing import Final, Self
 
 import attrs
 
 from supportbench.errors import HookError, RunError, SupportbenchError
 from supportbench.evaluation.episode import EpisodePlayer
-from supportbench.evaluation.journal import RESULTS, RunFolder, write_json
+from supportbench.evaluation.journal import RESULTS, Place, RunFolder, place_of, played, write_json
+from supportbench.evaluation.limits import Limits, RunStoppedError, Spending
+from supportbench.evaluation.manifests import RunManifest, manifest_of
 from supportbench.evaluation.planning import PlannedRun
 from supportbench.evaluation.results import PluginCard, Results, Summary, summarize
-from supportbench.models import Episode, RubricCard
+from supportbench.evaluation.statistics.observations import Observations
+from supportbench.evaluation.syncing import syncing
+from supportbench.models import Episode
 from supportbench.offers import closing
-from supportbench.settings import Feedback
 from supportbench.watchdog import watch
 
-
-@attrs.frozen(kw_only=True)
-class TaskManifest:
-    """A task as `run.json` names it."""
-
-    provider: str
-    split: str
-    index: int
-    task_id: str
-    tickets: int
-    fingerprint: str
-    rubric: RubricCard
-
-
-@attrs.frozen(kw_only=True)
-class RunManifest:
-    """What was asked, of what, with which versions: enough to know whether two runs compare, and to run it again.
-
-    What was played on a `server` has a `feedback` of None, since that is the server's own.
-    """
-
-    schema: Literal["supportbench.run/1"] = "supportbench.run/1"
-    run_id: str
-    created_at: str
-    supportbench: str
-    python: str
-    agent: str
-    agent_version: str
-    agent_options: Mapping[str, Any]
-    agent_data: str | None
-    model: str | None
-    tasks: tuple[TaskManifest, ...]
-    repeats: int
-    seed: int
-    concurrency: int
-    limit: int | None
-    executor: str
-    feedback: Feedback | None
-    server: str | None = None
-    plugins: tuple[PluginCard, ...]
-    blocked: tuple[str, ...]
+_UNLIMITED: Final = Limits()
+_PATIENCE: Final = 8
 
 
 def new_run_id() -> str:
@@ -72,50 +35,104 @@ def new_run_id() -> str:
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 
+@attrs.frozen
+class Resumption:
+    """What a run that is resumed has behind it: its id, and which of its episodes are not to be played again."""
+
+    run_id: str
+    played: frozenset[Place]
+
+    @classmethod
+    def of(cls, planned: PlannedRun, folder: Path, manifest: RunManifest, *, retry_errors: bool) -> Self:
+        """Return what is left of the run in the folder, which has to be the planned one.
+
+        With `retry_errors` an episode counts as played only where no ticket ended in an error.
+
+        Raises:
+            RunError: it is another run, or its journal cannot be read.
+        """
+        if different := list(manifest.differences(manifest_of(planned, manifest.run_id))):
+            raise RunError(
+                f"{folder} cannot be resumed, since what would be played now is another run: {'; '.join(different)}. "
+                "Begin a new one."
+            )
+        states = dict(played(folder))  # of an episode that was played again, the last counts
+        return cls(
+            manifest.run_id, frozenset(place for place, failed in states.items() if not (failed and retry_errors))
+        )
+
+
 async def evaluate(
-    planned: PlannedRun, out: Path, *, run_id: str, on_episode: Callable[[Episode], None] = lambda episode: None
+    planned: PlannedRun,
+    out: Path,
+    *,
+    run_id: str,
+    resumed: Resumption | None = None,
+    limits: Limits = _UNLIMITED,
+    on_episode: Callable[[Episode], None] = lambda episode: None,
 ) -> Results:
     """Play the planned episodes, append each to the journal in the folder `out` as it ends, write and return results.
 
-    The agent and the graders are closed afterwards.
+    An episode that has ended outlives this process at once, and the machine some milliseconds later. A run that is
+    resumed plays what it has not behind it. The agent and the graders are closed afterwards.
 
     Raises:
         RunError: the folder cannot be used; what was played before stays in it.
+        RunStoppedError: a limit was reached, or the server was gone, before all was played.
     """
     begun = time.perf_counter()
     evaluation, registry = planned.evaluation, planned.registry
-    folder = RunFolder.create(out, _manifest(planned, run_id))
-    player = EpisodePlayer(registry=registry, environments=planned.environments, agent=evaluation.agent)
+    folder = RunFolder.create(out, manifest_of(planned, run_id)) if resumed is None else RunFolder.resume(out)
+    behind = frozenset() if resumed is None else resumed.played
+    player = EpisodePlayer(
+        registry=registry, environments=planned.environments, agent=evaluation.agent, timeout_s=limits.timeout_s
+    )
+    spending = Spending(limits, patience=max(_PATIENCE, 2 * evaluation.concurrency))
     with contextlib.closing(folder):
         async with closing((*registry.offers(), evaluation.agent.agent, *planned.environments.offers())):
-            async with watch(registry), contextlib.aclosing(_played(planned, player)) as episodes:
+            for episode in folder.episodes() if spending.is_limited else ():
+                spending.add(episode)
+            playing = _played(planned, player, behind, spending)
+            async with watch(registry), syncing(folder) as to_disk, contextlib.aclosing(playing) as episodes:
                 async for episode in episodes:
                     folder.append(episode)
+                    to_disk()
+                    spending.add(episode)
                     on_episode(episode)
             # Before anything is closed: what a plugin does at its end must not cost the results.
-            summary = summarize(folder.episodes())
+            tiers = {(task.provider, task.split, task.index): task.customer_tiers for task in planned.tasks}
+            summary = summarize(folder.episodes(), Observations(tiers))
             results = results_of(planned, summary, run_id=run_id, duration_s=time.perf_counter() - begun)
             try:
                 write_json(out / RESULTS, results)
             except OSError as error:
-                raise RunError(f"Cannot write {out / RESULTS}: {error}. Finished episodes are kept.") from error
+                raise RunError(
+                    f"Cannot write {out / RESULTS}: {error}. Finished episodes are kept. When that is mended: "
+                    f"supportbench run --resume {out}"
+                ) from error
     return results
 
 
-async def _played(planned: PlannedRun, player: EpisodePlayer) -> AsyncGenerator[Episode, None]:
+async def _played(
+    planned: PlannedRun, player: EpisodePlayer, behind: frozenset[Place], spending: Spending
+) -> AsyncGenerator[Episode, None]:
     """Yield the episodes that the executor plays; an executor that loses one, or invents one, is at fault."""
     who = f"executor {planned.executor.name!r}"
-    missing = {(spec.provider, spec.split, spec.index, spec.repeat) for spec in planned.specs()}
+    missing = {place_of(spec) for spec in planned.specs()} - behind
+    left = (spec for spec in planned.specs() if place_of(spec) not in behind)
+    affordable = takewhile(lambda spec: spending.reason_to_stop is None, left)
     try:
-        run = planned.executor.run(player.play, planned.specs(), concurrency=planned.evaluation.concurrency)
+        run = planned.executor.run(player.play, affordable, concurrency=planned.evaluation.concurrency)
         async with contextlib.aclosing(run) as episodes:
             async for episode in episodes:
-                missing.remove((episode.provider, episode.split, episode.index, episode.repeat))
+                missing.remove(place_of(episode))
                 yield episode
     except SupportbenchError:
         raise
     except Exception as error:
         raise HookError(f"{who} failed: {type(error).__name__}") from error
+    if missing and spending.reason_to_stop is not None:
+        raise RunStoppedError(f"stopped {spending.reason_to_stop}")
     if missing:
         raise HookError(f"{who} ended with {len(missing)} episodes unplayed")
 
@@ -129,40 +146,4 @@ def results_of(planned: PlannedRun, summary: Summary, *, run_id: str, duration_s
         plugins=tuple(map(PluginCard.from_plugin, planned.registry.plugins)),
         seed=planned.evaluation.seed,
         duration_s=duration_s,
-    )
-
-
-def _manifest(planned: PlannedRun, run_id: str) -> RunManifest:
-    evaluation, registry = planned.evaluation, planned.registry
-    return RunManifest(
-        run_id=run_id,
-        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        supportbench=version("supportbench"),
-        python=platform.python_version(),
-        agent=evaluation.agent.label,
-        agent_version=evaluation.agent.version,
-        agent_options=evaluation.agent.options,
-        agent_data=evaluation.agent.data_fingerprint,
-        model=evaluation.agent.model,
-        tasks=tuple(
-            TaskManifest(
-                provider=task.provider,
-                split=task.split,
-                index=task.index,
-                task_id=task.task_id,
-                tickets=len(task.ticket_ids),
-                fingerprint=task.fingerprint,
-                rubric=task.rubric,
-            )
-            for task in planned.tasks
-        ),
-        repeats=evaluation.repeats,
-        seed=evaluation.seed,
-        concurrency=evaluation.concurrency,
-        limit=evaluation.limit,
-        executor=evaluation.executor,
-        feedback=None if planned.environments.server else evaluation.feedback,
-        server=planned.environments.server,
-        plugins=tuple(map(PluginCard.from_plugin, registry.plugins)),
-        blocked=registry.blocked,
     )

@@ -24,7 +24,7 @@ import attrs
 
 from supportbench import codec
 from supportbench.errors import DecodeError, RunError, SettingsError
-from supportbench.evaluation.journal import JOURNAL
+from supportbench.evaluation.journal import JOURNAL, superseded
 from supportbench.models import Episode
 
 _FILES: Final = "episodes-*.jsonl"
@@ -234,8 +234,11 @@ def read_lines(path: Path) -> Iterator[RecordedLine]:
     files = _files_of(path)
     for file in files:
         try:
+            played_again = superseded(file.parent) if file.name == JOURNAL else frozenset[int]()
             with file.open("rb") as lines:
                 for number, line in enumerate(lines, start=1):
+                    if number in played_again:
+                        continue
                     try:
                         episode = codec.decode(line, Episode)
                     except DecodeError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from supportbench.cli.progress import stages
 from supportbench.evaluation.audit.report import AuditReport
 from tests.cli.command import shown_on_a_terminal, supportbench
 from tests.evaluation.audit.packs import a_case
+from tests.installing import installed_module
 
 CHECKS = [
     *("oracle_max", "floor_gap", "canary_floor", "no_solution_leakage", "verifier_determinism", "replayability"),
@@ -136,17 +136,6 @@ def test_tickets_that_hold_their_answers_fail(tmp_path: Path) -> None:
     assert "ticket 'A-0' of task 'A-0': its public fields state the expected priority" in done.stdout
 
 
-def _installed(folder: Path, name: str, source: str) -> dict[str, str]:
-    """Return the environment in which a plugin of that source is installed."""
-    (folder / name).mkdir()
-    (folder / name / f"supportbench_{name}.py").write_text(source)
-    info = folder / name / f"supportbench_{name}-1.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: supportbench-{name}\nVersion: 1\n")
-    (info / "entry_points.txt").write_text(f"[supportbench]\n{name} = supportbench_{name}\n")
-    return {"PYTHONPATH": os.pathsep.join(filter(None, (str(folder / name), os.environ.get("PYTHONPATH"))))}
-
-
 def test_of_small_answer_keys_and_few_tickets_it_is_said_what_to_add(tickets: Path) -> None:
     done = supportbench("audit", "--tickets", tickets.name, "--rubric", "default", cwd=tickets.parent)
     assert done.returncode == 1
@@ -161,7 +150,7 @@ def test_of_small_answer_keys_and_few_tickets_it_is_said_what_to_add(tickets: Pa
 
 def test_a_policy_that_fails_has_earned_nothing_that_could_be_said(tmp_path: Path) -> None:
     arguments = ("audit", "--task", "easy_inbox_cleanup", "--rubric", "exact")
-    environ = _installed(tmp_path, "clumsy", _CLUMSY)
+    environ = installed_module(tmp_path, "clumsy", _CLUMSY)
     done = supportbench(*arguments, cwd=tmp_path, environ=environ)
     assert done.returncode == 1, done.stderr
     (row,) = [line for line in done.stdout.splitlines() if line.startswith(" cheat_clumsy ")]
@@ -194,7 +183,7 @@ def supportbench_agents():
 
 
 def test_a_rubric_that_looks_for_substrings_fails(tmp_path: Path) -> None:
-    environ = _installed(tmp_path, "gameable", _GAMEABLE)
+    environ = installed_module(tmp_path, "gameable", _GAMEABLE)
     done = supportbench("audit", "--rubric", "gameable", "--json", cwd=tmp_path, environ=environ)
     assert done.returncode == 1, done.stderr
     report = decode(done.stdout, AuditReport)

@@ -11,6 +11,7 @@ import pytest
 from supportbench import Episode, decode
 from tests.cli.command import shown_on_a_terminal, supportbench
 from tests.server.serving import Served, serving
+from tests.timeless import timeless
 
 UNREACHABLE = (
     *("--agent", "openai:m", "--agent-option", "max_retries=0"),
@@ -52,8 +53,7 @@ def test_the_same_seed_gives_the_same_results_but_for_times_whatever_the_concurr
     for folder, concurrency in (("a", "1"), ("b", "3")):
         arguments = ("--agent", "random", "--repeats", "4", "--concurrency", concurrency, "--out", folder)
         assert supportbench("run", *arguments, cwd=tmp_path).returncode == 0
-        data = json.loads((tmp_path / folder / "results.json").read_text())
-        results.append({key: value for key, value in data.items() if key not in ("run_id", "duration_s")})
+        results.append(timeless(tmp_path / folder))
     assert results[0] == results[1]
 
 
@@ -208,10 +208,10 @@ def test_a_run_on_a_server_gives_the_same_scores_in_the_same_files(tmp_path: Pat
     assert there.stdout.startswith("random · rubric remote · seed 3")
     results, rewards = {}, {}
     for place in ("here", "there"):
-        data = json.loads((tmp_path / place / "results.json").read_text())
+        results[place] = data = timeless(tmp_path / place)
+        data["statistics"]["customer_tiers"] = "not told"
         for task in data["tasks"]:
             task["fingerprint"] = task["rubric"] = "not told"
-        results[place] = {key: value for key, value in data.items() if key not in ("run_id", "duration_s")}
         lines = (tmp_path / place / "journal.jsonl").read_bytes().splitlines()
         rewards[place] = {episode.episode_id: episode.rewards for episode in (decode(line, Episode) for line in lines)}
     assert results["here"] == results["there"]

@@ -12,7 +12,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import attrs
 import pytest
 
 from supportbench import (
@@ -36,7 +35,9 @@ from supportbench.evaluation.journal import RunFolder, read_journal
 from supportbench.evaluation.planning import Evaluation, plan
 from supportbench.evaluation.results import Results, summarize
 from supportbench.evaluation.run import evaluate
+from supportbench.evaluation.statistics.observations import Observations
 from tests.offering import Does, a_task, an_action, registry_of
+from tests.timeless import timeless
 
 RUBRIC = Rubric(name="default", components=[RubricComponent(use="does", weight=1.0)])
 
@@ -207,7 +208,7 @@ async def test_another_executor_plays_the_episodes(tmp_path: Path) -> None:
     forwards = await run(registry, tmp_path / "a")
     backwards = await run(registry, tmp_path / "b", executor="backwards")
     assert [episode.task_id for episode in episodes_in(tmp_path / "b")] == ["t2", "t1", "t0"]
-    assert attrs.evolve(forwards, duration_s=0) == attrs.evolve(backwards, duration_s=0)
+    assert timeless(forwards) == timeless(backwards)
 
 
 async def test_finished_episodes_are_on_the_disk_when_a_later_one_breaks_the_run(tmp_path: Path) -> None:
@@ -239,7 +240,7 @@ def test_a_full_disk_is_a_clear_error(tmp_path: Path) -> None:
 def test_a_sum_does_not_depend_on_the_order_of_episodes(tmp_path: Path) -> None:
     asyncio.run(run(house(Acts(), tasks=3), tmp_path / "r", repeats=3))
     episodes = episodes_in(tmp_path / "r")
-    assert summarize(episodes) == summarize(reversed(episodes))
+    assert summarize(episodes, Observations()) == summarize(reversed(episodes), Observations())
 
 
 def test_a_journal_line_that_is_none_is_named(tmp_path: Path) -> None:

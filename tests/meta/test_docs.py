@@ -22,11 +22,22 @@ from supportbench.cli import cli
 from supportbench.cli.grade import LoggedAction
 from supportbench.codec import _RENAMED
 from supportbench.evaluation.copyable_concepts import CopyableConcept
+from supportbench.evaluation.manifests import Asked, Origin, RunManifest, TaskManifest
 from supportbench.evaluation.regrade_report import Change, RegradeReport, TaskChange, TicketChange, UnscoredTicket
-from supportbench.evaluation.regraded_runs import Origin
 from supportbench.evaluation.results import PluginCard, Results, TaskResult
-from supportbench.evaluation.run import RunManifest, TaskManifest
 from supportbench.evaluation.safety_pairs import CheckReport, Miss, RuleReport
+from supportbench.evaluation.statistics.records import (
+    Calibration,
+    Latencies,
+    Mean,
+    PassRates,
+    Rate,
+    ReliabilityBin,
+    RiskPoint,
+    Spending,
+    Statistics,
+    TaskStatistics,
+)
 from supportbench.rubrics import bind
 from supportbench.settings import ServerSettings, Settings, variable_of
 from supportbench.task_files import _TicketLine
@@ -124,6 +135,17 @@ _TABLES: Final[Mapping[str, Mapping[str, type[Any]]]] = {
         "Usage": supportbench.Usage,
         "results.json": Results,
         "Task of the results": TaskResult,
+        "Statistics": Statistics,
+        "Mean": Mean,
+        "Rate": Rate,
+        "Task of the statistics": TaskStatistics,
+        "Pass rates": PassRates,
+        "Calibration": Calibration,
+        "Reliability bin": ReliabilityBin,
+        "Risk at a coverage": RiskPoint,
+        "Latencies": Latencies,
+        "Spending": Spending,
+        "Asked": Asked,
         "Origin": Origin,
         "What supportbench regrade --json prints": RegradeReport,
         "Change": Change,

@@ -1,0 +1,141 @@
+"""All figures of a run, of what was observed. Imports scipy: whoever imports this asks `extra` first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from supportbench.evaluation.statistics.calibration import calibration_of
+from supportbench.evaluation.statistics.intervals import CONFIDENCE_LEVEL, Floats, Places, mean_of, rate_of
+from supportbench.evaluation.statistics.observations import UNTOLD, Labels, Observations
+from supportbench.evaluation.statistics.records import SUCCESS, Latencies, Mean, Rate, Statistics, TaskStatistics
+from supportbench.evaluation.statistics.repeats import pass_rates
+
+
+def compute(observed: Observations) -> Statistics:
+    """Return the figures; they are the same in whatever order the episodes came."""
+    replies = _Replies(observed)
+    some = replies.number > 0
+    return Statistics(
+        confidence_level=CONFIDENCE_LEVEL,
+        tickets=len(observed.tickets),
+        replies=replies.number,
+        errors=observed.errors,
+        unreached=observed.unreached,
+        average_score=mean_of(replies.reward, replies.ticket, replies.task_weights()) if some else None,
+        success=rate_of(replies.success, replies.ticket) if some else None,
+        unsafe=replies.unsafe_rate(np.arange(replies.number)),
+        tasks=tuple(replies.tasks()),
+        components=replies.components(),
+        queues=replies.means_by(observed.queue),
+        priorities=replies.means_by(observed.priority),
+        customer_tiers=replies.means_by(observed.tier),
+        repeats=pass_rates(replies.success, replies.ticket) if some else (),
+        calibration=calibration_of(
+            replies.confidence[~np.isnan(replies.confidence)], replies.success[~np.isnan(replies.confidence)]
+        ),
+        latency_s=latencies_of(replies.latency_s),
+        agent_spending=observed.agent.sum(),
+        judge_spending=observed.judge.sum(),
+    )
+
+
+def latencies_of(seconds: Floats) -> Latencies | None:
+    """Return mean, longest and percentiles (with linear interpolation, numpy's default) of seconds; None for none."""
+    if not len(seconds):
+        return None
+    p50, p90, p95, p99 = (float(value) for value in np.percentile(seconds, (50, 90, 95, 99)))
+    return Latencies(
+        replies=len(seconds),
+        mean=float(np.mean(seconds)),
+        p50=p50,
+        p90=p90,
+        p95=p95,
+        p99=p99,
+        longest=float(np.max(seconds)),
+    )
+
+
+class _Replies:
+    """The rows in an order of their own (by ticket, then repeat): sums come out the same to the last bit."""
+
+    def __init__(self, observed: Observations) -> None:
+        self._observed = observed
+        self._keys = sorted(observed.tickets)
+        rank = np.empty(len(self._keys), dtype=np.int64)
+        for place, key in enumerate(self._keys):
+            rank[observed.tickets[key]] = place
+        ticket = rank[_whole(observed.ticket)]
+        self._order = np.lexsort((_whole(observed.repeat), ticket))
+        self.ticket: Places = ticket[self._order]
+        self.number = len(self.ticket)
+        self.reward = _real(observed.reward)[self._order]
+        self.success = np.round(self.reward, 9) >= SUCCESS
+        self.confidence = _real(observed.confidence)[self._order]
+        self.latency_s = _real(observed.latency_s)[self._order]
+        self._unsafe = np.asarray(observed.unsafe, dtype=np.int8)[self._order]
+        places = [key[:4] for key in self._keys]
+        self._tasks = {place: number for number, place in enumerate(dict.fromkeys(places))}
+        self._task_of_ticket = np.array([self._tasks[place] for place in places], dtype=np.int64)
+
+    def task_weights(self, rows: Places | None = None) -> Floats:
+        """Return a weight for each row with which a mean is the mean of the tasks' means."""
+        tasks = self._task_of_ticket[self.ticket if rows is None else self.ticket[rows]]
+        weights: Floats = 1 / np.bincount(tasks)[tasks]
+        return weights
+
+    def tasks(self) -> list[TaskStatistics]:
+        """Return the figures of each task."""
+        of_rows = self._task_of_ticket[self.ticket]  # ascends, as the keys do
+        begins = np.searchsorted(of_rows, np.arange(len(self._tasks) + 1))
+        told = []
+        for (provider, split, index, task_id), number in self._tasks.items():
+            rows = np.arange(begins[number], begins[number + 1])
+            told.append(
+                TaskStatistics(
+                    provider=provider,
+                    split=split,
+                    index=index,
+                    task_id=task_id,
+                    reward=mean_of(self.reward[rows], self.ticket[rows]),
+                    success=rate_of(self.success[rows], self.ticket[rows]),
+                    unsafe=self.unsafe_rate(rows),
+                )
+            )
+        return told
+
+    def unsafe_rate(self, rows: Places) -> Rate | None:
+        """Return the share of unsafe replies among those rows, None where it was not told of each."""
+        unsafe = self._unsafe[rows]
+        if not len(rows) or (unsafe == UNTOLD).any():
+            return None
+        return rate_of(unsafe == 1, self.ticket[rows])
+
+    def components(self) -> Mapping[str, Mean]:
+        """Return the mean of each component, over the replies to which it applies."""
+        where = np.empty(self.number, dtype=np.int64)
+        where[self._order] = np.arange(self.number)
+        means = {}
+        for name, scores in sorted(self._observed.scores.items()):
+            rows = where[_whole(scores.rows)]
+            order = np.argsort(rows)
+            rows = rows[order]
+            means[name] = mean_of(_real(scores.scores)[order], self.ticket[rows], self.task_weights(rows))
+        return means
+
+    def means_by(self, labels: Labels) -> Mapping[str, Mean]:
+        """Return the mean reward of the replies with each label."""
+        of_rows = _whole(labels.rows)[self._order]
+        return {
+            name: mean_of(self.reward[of_rows == number], self.ticket[of_rows == number])
+            for name, number in sorted(labels.names.items())
+        }
+
+
+def _whole(numbers: object) -> Places:
+    return np.asarray(numbers, dtype=np.int64)
+
+
+def _real(numbers: object) -> Floats:
+    return np.asarray(numbers, dtype=np.float64)

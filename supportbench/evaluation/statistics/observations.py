@@ -1,0 +1,120 @@
+"""What episodes say that statistics are made of: a few numbers a graded reply, in compact arrays."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Mapping
+from typing import Final, TypeAlias
+
+from supportbench.evaluation.statistics.records import Spending
+from supportbench.models import Episode, EpisodeStep, Usage
+
+TicketKey: TypeAlias = tuple[str, str, int, str, str]
+"""Which ticket: provider, split, index, task and ticket."""
+
+Tiers: TypeAlias = Mapping[tuple[str, str, int], Mapping[str, str]]
+"""By provider, split and index: the customer's tier of each ticket that has one."""
+
+NOBODY: Final[Tiers] = {}
+UNTOLD: Final = -1
+"""In place of 0 or 1: a server told the reward alone."""
+
+
+class Labels:
+    """One label a row, kept as a small number; -1 where there is none."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, int] = {}
+        self.rows = array("q")
+
+    def add(self, name: str | None) -> None:
+        """Append a row."""
+        self.rows.append(-1 if name is None else self.names.setdefault(name, len(self.names)))
+
+
+class Scores:
+    """A component's scores and the rows that they belong to: it need not apply to every ticket."""
+
+    def __init__(self) -> None:
+        self.rows = array("q")
+        self.scores = array("d")
+
+
+class Spent:
+    """Tokens and cost while replies come in, in any order."""
+
+    def __init__(self) -> None:
+        self._replies = self._input = self._output = self._calls = 0
+        self._costs = array("d")
+
+    def add(self, usage: Usage | None) -> None:
+        """Count a reply's usage, if it is known."""
+        if usage is None:
+            return
+        self._replies += 1
+        self._input += usage.input_tokens
+        self._output += usage.output_tokens
+        self._calls += usage.calls
+        if usage.cost_usd is not None:
+            self._costs.append(usage.cost_usd)
+
+    def sum(self) -> Spending | None:
+        """Return the sums, None where no usage was known."""
+        if not self._replies:
+            return None
+        return Spending(
+            replies=self._replies,
+            input_tokens=self._input,
+            output_tokens=self._output,
+            calls=self._calls,
+            priced=len(self._costs),
+            cost_usd=math.fsum(self._costs) if self._costs else None,
+        )
+
+
+class Observations:
+    """A row for each graded reply, in the order in which episodes come; errors and unreached tickets are counted."""
+
+    def __init__(self, tiers: Tiers = NOBODY) -> None:
+        self._tiers = tiers
+        self.tickets: dict[TicketKey, int] = {}
+        self.errors = self.unreached = 0
+        self.ticket, self.repeat = array("q"), array("q")
+        self.reward, self.confidence, self.latency_s = array("d"), array("d"), array("d")
+        self.unsafe = array("b")
+        self.queue, self.priority, self.tier = Labels(), Labels(), Labels()
+        self.scores: dict[str, Scores] = {}
+        self.agent, self.judge = Spent(), Spent()
+
+    def add(self, episode: Episode) -> None:
+        """Take from an episode what figures need; it is not kept."""
+        place = (episode.provider, episode.split, episode.index)
+        tiers = self._tiers.get(place, {})
+        for step in episode.steps:
+            self.errors += step.status == "error"
+            self.unreached += step.status == "unreached"
+            if step.grade is not None:
+                key = (*place, episode.task_id, step.ticket_id)
+                self.ticket.append(self.tickets.setdefault(key, len(self.tickets)))
+                self.repeat.append(episode.repeat)
+                self.tier.add(tiers.get(step.ticket_id))
+                self._add_reply(step)
+
+    def _add_reply(self, step: EpisodeStep) -> None:
+        grade, action = step.grade, step.action
+        if grade is None:
+            return
+        for name, part in grade.components.items():
+            if part.score is not None:
+                scores = self.scores.setdefault(name, Scores())
+                scores.rows.append(len(self.reward))
+                scores.scores.append(part.score)
+        self.reward.append(grade.reward)
+        self.confidence.append(math.nan if action is None else action.confidence)
+        self.latency_s.append(step.latency_s)
+        self.unsafe.append(grade.unsafe if grade.components else UNTOLD)
+        self.queue.add(None if action is None else action.queue)
+        self.priority.add(None if action is None else action.priority)
+        self.agent.add(step.usage)
+        self.judge.add(grade.usage)
