@@ -23,6 +23,7 @@ _COMMANDS: Final = (
     "run",
     "grade",
     "regrade",
+    "compare",
     "serve",
     "tasks",
     "plugins",
