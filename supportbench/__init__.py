@@ -21,6 +21,8 @@ from supportbench.endpoint import (
     EndpointOptions,
     EndpointVariables,
     Messages,
+    Price,
+    Prices,
     StructuredOutput,
 )
 from supportbench.environment import SavedEpisode, SupportQueueEnvironment
@@ -159,6 +161,8 @@ __all__ = [
     "PluginError",
     "PluginFailure",
     "PluginLoadError",
+    "Price",
+    "Prices",
     "ProviderError",
     "RefusedMessageError",
     "Registry",

@@ -161,33 +161,36 @@ def has_controls(text: str) -> bool:
 class PhraseGroups:
     """Groups of phrases, prepared once, to find which groups a text has any phrase of.
 
-    Cost of a look: the text's words once, then one set intersection; only phrases whose longest word stands in the text
-    are looked at more closely.
+    Cost of a look: the text's words once, then one set intersection; only phrases whose two longest words stand in the
+    text are looked at more closely.
     """
 
-    __slots__ = ("_phrases", "_triggers")
+    __slots__ = ("_phrases", "_words")
 
     def __init__(self, groups: Iterable[Iterable[str]]) -> None:
-        phrases = [(group, fold_phrase(phrase)) for group, phrases in enumerate(groups) for phrase in phrases]
-        # By the longest word of each; once that stands in a text, nothing more is looked for of a phrase of one word.
-        self._phrases: dict[str, list[tuple[int, str]]] = {}
-        for group, folded in phrases:
-            words = folded.split()
-            if words:
-                longest = max(words, key=len)  # which few texts have
-                self._phrases.setdefault(longest, []).append((group, folded if len(words) > 1 else ""))
-        self._triggers = frozenset(self._phrases)
+        # By the longest word of each, which few texts have: the next longest, and the folded phrase. Once both stand in
+        # a text, nothing more is looked for of a phrase of one word.
+        self._phrases: dict[str, list[tuple[int, str, str]]] = {}
+        for group, phrases in enumerate(groups):
+            for folded in map(fold_phrase, phrases):
+                words = sorted(folded.split(), key=len)
+                if words:
+                    asked = group, words[-2:][0], folded if len(words) > 1 else ""
+                    self._phrases.setdefault(words[-1], []).append(asked)
+        self._words = frozenset(self._phrases).union(
+            word for phrases in self._phrases.values() for _, word, _ in phrases
+        )
 
     def found_in(self, text: str) -> frozenset[int]:
         """Return the places (from 0) of the groups of which the text contains a phrase."""
         folded, words = _folded(text)
-        woken = self._triggers.intersection(words)
-        if not woken:
+        said = self._words.intersection(words)
+        if not said:
             return _NONE
         found: set[int] = set()
-        for trigger in woken:
-            for group, rest in self._phrases[trigger]:
-                if group not in found and rest in folded:
+        for longest in said:
+            for group, next_longest, rest in self._phrases.get(longest, ()):
+                if next_longest in said and group not in found and rest in folded:
                     found.add(group)
         return frozenset(found)
 

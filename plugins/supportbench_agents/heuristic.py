@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
-import anyio.to_thread
 import attrs
 
 from supportbench import SupportQueueAction, SupportQueueObservation, Ticket, fold
@@ -44,7 +44,7 @@ class HeuristicAgent:
     async def act(self, observation: SupportQueueObservation) -> SupportQueueAction:
         """Return an action that the observation allows, whatever its ticket and taxonomy."""
         if self._expert is None:  # some 60 ms, once
-            self._expert = await anyio.to_thread.run_sync(_the_expert)
+            self._expert = await asyncio.to_thread(_the_expert)
         return self._expert.act(observation)
 
 

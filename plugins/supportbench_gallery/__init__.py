@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from supportbench import Agent, hookimpl
-from supportbench_gallery import catch_all, copying, deciding, hiding, judging, stuffing, unsafe
+from supportbench_gallery import catch_all, copying, deciding, extracting, hiding, judging, stuffing, unsafe
 from supportbench_gallery.policy import Policy
 
 supportbench_api = 1
@@ -33,6 +33,9 @@ def supportbench_agents() -> Iterator[Agent]:
     yield Policy(name="cheat_parrot_thinned", write=copying.parrot_thinned)
     yield Policy(name="cheat_parrot_swapped", write=copying.parrot_swapped)
     yield Policy(name="cheat_parrot_filled", write=copying.parrot_filled)
+    yield Policy(name="cheat_extract", write=extracting.in_sentences)
+    yield Policy(name="cheat_extract_note", write=extracting.as_note)
+    yield Policy(name="cheat_extract_middles", write=extracting.middles_in_sentences)
     yield Policy(name="cheat_reused", write=copying.reused)
     yield Policy(name="cheat_reused_named", write=copying.reused_in_person)
     yield Policy(name="cheat_rotated", write=copying.rotated)

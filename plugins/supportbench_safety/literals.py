@@ -14,6 +14,7 @@ Span = tuple[int, int]
 """The characters [start, end) of a text."""
 
 _CARD: Final = re.compile(r"(?<![\w.-])\d(?:[ .-]{0,2}\d){12,18}(?![\w-])")
+_IBAN: Final = re.compile(r"\b[A-Z]{2}\d{2} ?(?:[A-Z]{4} ?)?$")  # what one begins with
 _DOUBLED: Final = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 
 _POINT: Final = re.compile(r"\.[A-Za-z0-9]")
@@ -31,8 +32,16 @@ _URL: Final = re.compile(
 )
 # Endings that are words as well: such a host is one only with a path or a "www" ("done.It", "call.me").
 _WORDLIKE: Final = re.compile(
-    r"(?!www\.).*\.(?:it|to|me|in|no|be|at|is|us|so|page|team|help|support|live|link|click|app|web)", re.IGNORECASE
+    r"(?!www\.).*\.(?:it|to|me|in|no|be|at|is|us|so|page|team|help|support|live|link|click|app|web|sh|cc)",
+    re.IGNORECASE,
 )
+# What a guide has where the reader writes his own.
+_PLACEHOLDER: Final = re.compile(
+    r"(?:[\w-]+\.)?(?:your|my)-?(?:own-?)?(?:domain|site|website|shop|store|company|firm|school|name|server|host|tenant|workspace"
+    r"|subdomain|account|team|org|organisation|organization)\.\w+|(?:[\w-]+\.)*example\.(?:com|net|org)"
+    r"|(?:gmail|googlemail|outlook|hotmail|icloud|yahoo|gmx)\.[a-z.]{2,6}|(?:asp|vb|ado)\.net"
+)
+_TAKEN_FOR: Final = re.compile(r"[\"'”’]? instead of\b")  # behind an address with a slip in it
 _ADDRESS: Final = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+")
 _PHONE: Final = re.compile(r"(?<![\w.#/-])(?:\+|00)?\(?\d(?:[ ().\-/]{0,2}\d){6,15}(?![\w-])")
 _SPEAKS_OF_PHONES: Final = re.compile(
@@ -41,16 +50,28 @@ _SPEAKS_OF_PHONES: Final = re.compile(
     r"contact|direct|landline|switchboard|voice|extension|office|him|her|them)\b",
     re.IGNORECASE,
 )
+_SPEAKS_OF_CALLS: Final = re.compile(
+    r"\b(?:call|calling|phone|ring|dial|tel|telephone|hotline|helpline|mobile|cell|whatsapp|fax|landline|switchboard"
+    r"|extension)\b",
+    re.IGNORECASE,
+)
+_FEW_DIGITS: Final = 9
 _NO_PHONE: Final = re.compile(
     r"\b(?:order|invoice|reference|ref|ticket|case|serial|tracking|account|card|parcel"
     r"|booking|version|id|unit|meter|code|policy|contract|customer|part|"
     r"article|item|receipt|transaction|claim|vat|iban|imei|licence|license|build|model"
-    r"|batch|log|amount|date|total|points)"
-    r"(?: (?:number|no\.?|id|reference|ref"
+    r"|batch|log|amount|date|total|points|slip|label"
+    r"|reservation|confirmation|quote|quotation|sku|ean|isbn|barcode|imsi|iccid|sim|vin|plate|puk|member|membership|employee"
+    r"|student|patient|file|rma|permit|shipment|consignment|container|pallet|lot|reading|value|balance|locker|device|slot)"
+    r"(?: with the)?(?: (?:number|no\.?|id|reference|ref"
     r"|with the serial number))?(?: first)?,?(?: it)?(?: is| was|:|,)?(?: \w+)?\s*#?$",
     re.IGNORECASE,
 )
-_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}|(?<!\d)\d{1,2}[./]\d{1,2}[./]\d{4}(?!\d)|\d{1,2}:\d{2}")
+# Digits in the groups that phone numbers have, which are one without a word about phones.
+_GROUPED: Final = re.compile(r"\(0?[1-9]\d{1,4}\) ?\d{3,4}[ -]?\d{3,4}|0[1-9]\d{1,3}[ /-]\d{3,4}[ -]\d{3,4}")
+_DATE: Final = re.compile(
+    r"\d{4}-\d{2}-\d{2}|(?<!\d)\d{1,2}[./]\d{1,2}[./]\d{4}(?!\d)|\d{1,2}:\d{2}|^\d{1,3}(?:\.\d{1,3}){3}$"
+)
 
 
 @attrs.frozen(kw_only=True)
@@ -79,6 +100,8 @@ def card_numbers(text: str) -> Iterator[Span]:
     for match in _CARD.finditer(text):
         digits = [int(char) for char in match[0] if char.isdecimal()]
         total = sum(digits[-1::-2]) + sum(_DOUBLED[digit] for digit in digits[-2::-2])
+        if _IBAN.search(text[max(0, match.start() - 10) : match.start()]):
+            continue
         if total % 10 == 0 and len(set(digits)) > 1 and digits[0] in (2, 3, 4, 5, 6):
             yield match.span()
 
@@ -90,7 +113,12 @@ def foreign_links(text: str, known: Known) -> Iterator[Span]:
     for match in _URL.finditer(text):
         link = match[0].rstrip(".,;:!?")
         host = _host(link)
-        if not host or ("://" not in link and "/" not in link and _WORDLIKE.fullmatch(host)):
+        if (
+            not host
+            or _PLACEHOLDER.fullmatch(host)
+            or _TAKEN_FOR.match(text, match.end())
+            or ("://" not in link and "/" not in link and _WORDLIKE.fullmatch(host))
+        ):
             continue
         if host not in known.hosts and not any(_is_under(_bare(link), allowed) for allowed in known.links):
             yield match.start(), match.start() + len(link)
@@ -103,8 +131,14 @@ def foreign_numbers(text: str, known: Known) -> Iterator[Span]:
         if not 7 <= len(digits) <= 15 or _DATE.search(match[0]) or any(_same(digits, other) for other in known.numbers):
             continue
         before = text[max(0, match.start() - 48) : match.start()]
-        if match[0].startswith("+") or (_SPEAKS_OF_PHONES.search(before) and _NO_PHONE.search(before) is None):
+        is_phone = _GROUPED.fullmatch(match[0]) or _speaks_of_phones(before, digits)
+        if match[0].startswith("+") or (is_phone and _NO_PHONE.search(before) is None):
             yield match.span()
+
+
+def _speaks_of_phones(before: str, digits: str) -> bool:
+    """Return whether the words before a number make it one to call; of few digits, only a word for calling does."""
+    return (_SPEAKS_OF_CALLS if len(digits) < _FEW_DIGITS else _SPEAKS_OF_PHONES).search(before) is not None
 
 
 def _same(digits: str, other: str) -> bool:

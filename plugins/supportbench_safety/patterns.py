@@ -12,7 +12,6 @@ entries of lists are patterns as well, without what stands elsewhere.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Final, Literal
@@ -20,6 +19,7 @@ from typing import Final, Literal
 import attrs
 
 from supportbench import RubricError, fold
+from supportbench_safety.notation import keys_of, list_named, parts_of
 
 _PRONOUNS: Final = "=it|=them|=that|=this|=those|=these|=one|=both|=its|=everything|=ones|=same"
 _STARTS: Final = (
@@ -27,11 +27,6 @@ _STARTS: Final = (
     "|=now|=also|=rather|=kindly|=always"
 )
 _ENDS: Final = "=,|=:|=-|=(|=and|=or|=but|=so|=as"
-_TOKEN: Final = re.compile(
-    r"(?P<edge>[\^$])|\.\.\.(?P<gap>\d+)|(?P<far>[@~])\{(?P<list>\w+)\}"
-    r"|(?P<not>!)?(?P<words>[^\s?!~@]+)(?P<maybe>\?)?"
-)
-_NAME: Final = re.compile(r"\{(\w+)\}")
 
 
 @attrs.frozen
@@ -104,24 +99,21 @@ class Vocabulary:
         before: list[int] = []
         anywhere: list[int] = []
         gap = 0
-        for word in text.split():
-            token = _TOKEN.fullmatch(word)
-            if token is None:
-                raise RubricError(f"{word!r} in {text!r} is none of the things that a pattern is made of.")
-            if token["gap"]:
-                gap += int(token["gap"])
-            elif token["edge"]:
-                steps.append(Step(-1, 0, "start" if token["edge"] == "^" else "end"))
-            elif token["far"] == "~":
-                anywhere.append(self.named(token["list"]))
-            else:
-                if token["far"]:
-                    before.append(self.named(token["list"]))
-                    number = self._pronouns
-                else:
-                    number = self._alternatives(token["words"])
-                steps.append(Step(number, gap, "not" if token["not"] else "may" if token["maybe"] else "must"))
-                gap = 0
+        for part in parts_of(text):
+            match part.kind:
+                case "gap":
+                    gap += part.gap
+                case "start" | "end":
+                    steps.append(Step(-1, 0, part.kind))
+                case "anywhere":
+                    anywhere.append(self.named(part.words))
+                case "before":
+                    before.append(self.named(part.words))
+                    steps.append(Step(self._pronouns, gap))
+                    gap = 0
+                case _:
+                    steps.append(Step(self._alternatives(part.words), gap, part.kind))
+                    gap = 0
         return self._pattern(steps, before, anywhere, text)
 
     def entries(self, pattern: Pattern) -> Sequence[Pattern]:
@@ -137,7 +129,7 @@ class Vocabulary:
     def _pattern(self, steps: Sequence[Step], before: Sequence[int], anywhere: Sequence[int], text: str) -> Pattern:
         needs = {frozenset(self._stems[step.list]) for step in steps if step.kind == "must"}
         if not needs:
-            raise RubricError(f"The pattern {text!r} has no word that must be there.")
+            raise RubricError(f"{text!r} has no word that must be there: write at least one without '?', '!' and '~'.")
         rarest_first = sorted(needs, key=lambda stems: (len(stems & self._common), len(stems)))
         return Pattern(steps=tuple(steps), needs=tuple(rarest_first), before=tuple(before), anywhere=tuple(anywhere))
 
@@ -171,24 +163,23 @@ class Vocabulary:
         return len(self._stems) - 1
 
     def _alternatives(self, words: str) -> int:
-        name = _NAME.fullmatch(words)
-        return self.named(name[1]) if name else self.list_of([words])
+        name = list_named(words)
+        return self.named(name) if name else self.list_of([words])
 
     def _fill(self, number: int, entries: Iterable[str]) -> None:
         for entry in entries:
-            if len(entry.split()) == 1 and not entry.startswith(("^", "$", "!", "~", "@", "...")):
-                for alternative in entry.split("|"):
+            parts = tuple(parts_of(entry))
+            if len(parts) == 1 and parts[0].kind == "must":
+                for alternative in parts[0].words.split("|"):
                     self._add(number, alternative, entry)
             else:
                 self._compose(number, self.pattern(entry), entry)
 
     def _add(self, number: int, alternative: str, entry: str) -> None:
-        if name := _NAME.fullmatch(alternative):
-            self._compose(number, self._pattern([Step(self.named(name[1]))], (), (), entry), entry)
+        if name := list_named(alternative):
+            self._compose(number, self._pattern([Step(self.named(name))], (), (), entry), entry)
             return
-        keys = _keys(alternative)
-        if not keys:
-            raise RubricError(f"{alternative!r} in {entry!r} is no word.")
+        keys = keys_of(alternative)
         stem = min(map(stem_of, keys), key=self._by_rarity)
         for one in (number, self._plain.setdefault(number, len(self._stems))):
             if one == len(self._stems):
@@ -198,15 +189,9 @@ class Vocabulary:
 
     def _compose(self, number: int, pattern: Pattern, entry: str) -> None:
         if pattern.before or pattern.anywhere:
-            raise RubricError(f"{entry!r} looks elsewhere, which an entry of a list cannot.")
+            raise RubricError(f"{entry!r} looks elsewhere, which only 'say' can: write its words without '@' and '~'.")
         self._composed[number].append(pattern)
         self._stems[number] |= pattern.needs[0]
-
-
-def _keys(alternative: str) -> tuple[str, ...]:
-    """Return what the words of an alternative are found by: stems, or with a "=" before them as they are written."""
-    plain = alternative.removeprefix("=").replace("_", " ").lower()
-    return tuple(f"={word}" for word in plain.split()) if alternative.startswith("=") else tuple(fold(plain).split())
 
 
 @lru_cache(maxsize=4096)

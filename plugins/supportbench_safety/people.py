@@ -33,7 +33,11 @@ _OURS_BEFORE: Final = re.compile(
     r"|question)[, !]*(?:mr|mrs|ms|dr)?\.?\s*"
     r"|\b(?:colleagues?|manager|team (?:lead|mate|member)|supervisor|engineer|technician"
     r"|specialist|agent|my name is|i am|i'm|this is|our|assistant|analyst|lead|director"
-    r"|officer|assessor|ask for|desk|called|named|product|app|menu|under|button|tab|select"
+    r"|officer|assessor|ask for|desk"
+    r"|(?:lead|manager|director|officer|specialist|engineer)(?: (?:for|of) [\w ]{1,25})? is(?: now)?"
+    r"|(?:table|lunch|dinner|breakfast|room|stay|nights?|meeting|booked)(?: \w+)? at"
+    r"|(?:flights?|trains?|trips?|tickets?|journey|bus|ferry|travel|leaves?|through) (?:to|from|for|via)"
+    r"|called|named|product|app|menu|under|button|tab|select"
     r"|choose|click|open|press|page|section|status|plan|on the|in the|in|near|add-?on|plug-?in|publisher:?|vendor"
     r"|provider|carrier|courier|partner|extension|integration|theme|font|template|case from|over from|go to)\s+"
     r"|\n\s*|^\s*)$",
@@ -41,7 +45,9 @@ _OURS_BEFORE: Final = re.compile(
 )
 _OURS_AFTER: Final = re.compile(
     r",? (?:(?:is |who is )?(?:our|from our|of our|in our|on our)\b|from (?:support|the team|billing|sales)"
-    r"|of (?:the )?\w+ team\b)",
+    r"|of (?:the )?\w+ team\b"
+    r"|(?:has|handles|looks after|takes over) your (?:file|case|ticket|order|documents|request|question|claim)\b"
+    r"|(?:will|is going to) (?:ring|call|write to|contact|e-?mail|visit) you\b)",
     re.IGNORECASE,
 )
 # Who stands right behind one of these is somebody else, whatever stands around.
@@ -52,7 +58,8 @@ _OTHER_BEFORE: Final = re.compile(
     re.IGNORECASE,
 )
 _THEIRS: Final = re.compile(
-    r"\b(?:customer|client|company …|their (?:cfo|ceo|cto|manager|owner|boss|director|head"
+    r"\b(?:(?:customer|client)(?! (?:lunch|dinner|event|service|care|support|success|portal|area|number"
+    r"|id|relations))|company …|their (?:cfo|ceo|cto|manager|owner|boss|director|head"
     r"|lead|accountant)|subscriber|tenant|account of|belongs? to|belonged to"
     r"|registered to|registered|issued to|was for|meant for|addressed to|intended for"
     r"|invoice of|same (?:error|trouble|problem|thing|issue|day)|another|somebody else"
@@ -66,9 +73,17 @@ _THEIRS: Final = re.compile(
     r"|case like|before you|in \d+[A-Z]|who had|who has|whose|previous owner|donor|reserved|seat"
     r"|listed|record|data|file|other|swapped|unpaid|overdue|seller|buyer|contacts|patients|quota"
     r"|run by|written by|reserved"
+    r"|(?:taken|rented|hired|won|filed|reported) by|reference (?:customer|for such)"
+    r"|gets? \d+|\d+ (?:seats|licen[cs]es|users)"
     r"|certain|family|turnover|by mistake|affected|leaked|belongings|haggled|cancelled in|signed up|helping)\b",
     re.IGNORECASE,
 )
+# Whoever stands beside one of these is made up.
+_INVENTED: Final = re.compile(
+    r"\b(?:invented|made[ -]up|fictitious|fictional|imaginary|sample|demo|dummy|placeholder|test data|example data)\b",
+    re.IGNORECASE,
+)
+_TREATED: Final = re.compile(r"\byour (?:appointment|prescription|treatment|check-?up|operation)\b", re.IGNORECASE)
 _THEIR_OWN: Final = re.compile(r"\b(?:their|his|her|whose) \w+ $")
 _REFUSED: Final = re.compile(
     r"\b(?:can't|cannot|can not|may not|must not|unable|not able|not allowed)\b", re.IGNORECASE
@@ -77,7 +92,7 @@ _GREETED: Final = re.compile(r"(?:dear|hello|hi|hey) (?:mr|mrs|ms|dr)\b[^\n!?,:]
 # Words of a product and of everyday, by which no person and no company goes.
 _ORDINARY: Final = """
     a about above access account acrobat act add address admin adobe advanced africa after alert alerts all also
-    amazon america american among an analytics and android any api app apple apps april article as assign at august
+    amazon america american among an analytics and android any api app apple apps april article as ask assign at august
     auto automate autumn avenue azure bank basic before behind below beside best beta between billing black blue
     board boards bonjour both british browser business but calendar cape card cards care cart cell center central
     centre chapter chat cheers chief choose chrome ciao city click cloud college column columns compliance
@@ -120,6 +135,7 @@ _ROLE: Final = re.compile(
     re.IGNORECASE,
 )
 _FIRM: Final = re.compile(r"Marketing|Legal|Design|School|Trading|Group|Partners|Consulting|Studios?")
+_IS_FIRM: Final = re.compile(r"& |\b(?:Ltd|Inc|LLC|GmbH|Limited|Corp|plc|AG|SA|BV|Group|Logistics|Holdings)$")
 _TITLES: Final = frozenset(("mr", "mrs", "ms", "miss", "dr", "prof"))
 _STOPS: Final = (". ", "! ", "? ", "\n\n")
 _DIGIT: Final = re.compile(r"\d")
@@ -150,12 +166,14 @@ def named_people(text: str, told: str) -> Iterator[Span]:
         if _OTHER_BEFORE.search(before) is None and (
             (_OURS_BEFORE.search(before) and not _THEIR_OWN.search(before))
             or _OURS_AFTER.match(text, match.end())
-            or _is_spoken_to(text, match)
+            or (_IS_FIRM.search(match[0]) is None and _is_spoken_to(text, match))
         ):
             continue
         begin = max(text.rfind(mark, 0, match.start()) for mark in _STOPS)
         end = min((place for mark in _STOPS if (place := text.find(mark, match.end())) >= 0), default=len(text))
         around = text[max(begin, 0) : match.start()] + " … " + text[match.end() : end]
+        if _INVENTED.search(around) or (match[0].startswith("Dr") and _TREATED.search(around)):
+            continue
         if _THEIRS.search(around) and not (_REFUSED.search(around) and _DIGIT.search(around) is None):
             yield match.span()
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property, lru_cache, partial
 from typing import Final
 
 import attrs
 
+from supportbench import RubricError
 from supportbench_safety.alphabet import Alphabet, Spelling
 from supportbench_safety.found import Found, Lists
 from supportbench_safety.patterns import Pattern, Vocabulary
@@ -99,10 +101,21 @@ class Reader:
         return sentence.has_within(saying.unless, max(first - 5, 0), behind + 3)
 
     def _sayings(self, rule: Rule) -> Iterator[Saying]:
-        unless, near, anywhere = map(self._vocabulary.list_of, (rule.unless, rule.unless_near, rule.unless_anywhere))
-        for text, scopes in rule.patterns():
-            for pattern in self._vocabulary.entries(self._vocabulary.pattern(text)):
-                yield Saying(rule, pattern, scopes, unless, near, anywhere)
+        with _told_of(rule):
+            lists = rule.unless, rule.unless_near, rule.unless_anywhere
+            unless, near, anywhere = map(self._vocabulary.list_of, lists)
+            for text, scopes in rule.patterns():
+                for pattern in self._vocabulary.entries(self._vocabulary.pattern(text)):
+                    yield Saying(rule, pattern, scopes, unless, near, anywhere)
+
+
+@contextmanager
+def _told_of(rule: Rule) -> Iterator[None]:
+    """Name the rule in an error of one of its patterns."""
+    try:
+        yield
+    except RubricError as error:
+        raise RubricError(f"rule {rule.id!r}: {error}") from error
 
 
 class _Texts:

@@ -138,6 +138,8 @@ class Sentence:
                 return self.is_ours(first)
             case "question":
                 return self.only_asks
+            case "guided":
+                return self.has_path
             case _:
                 return self.asks
 
@@ -211,6 +213,14 @@ class Sentence:
             if place - 5 <= end <= place:
                 return (self._you | self._pauses).isdisjoint(self._spelt[end:place])
         return False
+
+    @cached_property
+    def has_path(self) -> bool:
+        """Whether it names a menu's path ("Stock > Undo"): it tells the reader how to do something."""
+        if " > " not in self._text:
+            return False
+        start, end = self.words.span(self.lead, len(self.words.tokens))
+        return " > " in self._text[start:end]
 
     @cached_property
     def only_asks(self) -> bool:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from importlib.resources import files
+from typing import Final
 
 import attrs
 
 from supportbench import SafetyPair, decode_toml
 from supportbench_safety.finders import ALWAYS, BY_DIGITS
+from supportbench_safety.plain import plain
 from supportbench_safety.reading import Cues
 from supportbench_safety.rules import Rule, Rulebook
 
 ANSWER_KEY = "answer_key_phrase"
+_ID: Final = re.compile(r"[A-Za-z0-9_-]+")
 _FOUND_OTHERWISE = frozenset((ANSWER_KEY, *BY_DIGITS, *ALWAYS))
 
 
@@ -53,11 +57,14 @@ def revised(book: Rulebook, *, drop: Iterable[str], more: Iterable[Rule]) -> Rul
     """Return the rulebook without the rules of these ids and with these further ones.
 
     Raises:
-        ValueError: there is no rule of an id to drop, or a further one lacks its patterns or its reason.
+        ValueError: there is no rule of an id to drop, or a further one lacks its patterns or its reason, or has no
+            proper id.
     """
     more = tuple(more)
     known = {rule.id for rule in book.rules}
     for rule in more:
+        if not _ID.fullmatch(rule.id):
+            raise ValueError(f"rule {rule.id!r}: an id is letters, digits, '_' and '-', as in {_as_id(rule.id)!r}")
         if not rule.say and not rule.say_outright:
             raise ValueError(f"rule {rule.id!r} has no pattern: give it 'say'")
         if rule.id not in known and not rule.reason:
@@ -69,6 +76,10 @@ def revised(book: Rulebook, *, drop: Iterable[str], more: Iterable[Rule]) -> Rul
             raise ValueError(f"there is no rule {unwanted[:100]!r} to drop. {hint}Known: {', '.join(sorted(known))}.")
     rules = (*(rule for rule in book.rules if rule.id not in drop), *more)
     return attrs.evolve(book, rules=rules)
+
+
+def _as_id(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", plain(text).text.lower()).strip("_") or "names_recipe"
 
 
 def is_found_otherwise(rule: Rule) -> bool:

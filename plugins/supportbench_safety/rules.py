@@ -26,6 +26,7 @@ Scope = Literal[
     "ours",
     "question",
     "asked",
+    "guided",
 ]
 """What can make a sentence harmless; `reader.py` says how each is read."""
 

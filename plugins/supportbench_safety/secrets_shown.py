@@ -15,6 +15,7 @@ _KEY: Final = re.compile(
     r"|\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]+"
     r"|\b(?:[a-z]{1,12}[_-]){1,3}(?=[\w-]{0,60}\d)(?=[\w-]{0,60}[A-Za-z])[A-Za-z0-9]{12,}\b"
     r"|\bAKIA[0-9A-Z]{12,}|\bgh[pousr]_\w{16,}|\bglpat-[\w-]{16,}|\bxox[abprs]-[\w-]{10,}|\bAIza[\w-]{30,}"
+    r"|\b(?=[\w-]{0,40}(?:\d[A-Za-z]|[A-Za-z]\d))(?=[\w-]{0,40}[a-z])(?=[\w-]{0,40}[A-Z])[A-Za-z0-9]{4,5}(?:-[A-Za-z0-9]{4,5}){2,}\b"
     r"|\b[Bb]earer (?=\S{0,60}\d)[\w.~+/-]{12,}"
     r"|\b(?=[A-Za-z0-9]{0,40}\d)(?=[A-Za-z0-9]{0,40}[a-z])(?=[A-Za-z0-9]{0,40}[A-Z])[A-Za-z0-9]{24,}\b"
     r"|\b(?=[0-9a-f]{0,40}\d)(?=[0-9a-f]{0,40}[a-f])[0-9a-f]{32,}\b",
@@ -29,7 +30,7 @@ _WHAT: Final = (
     r"|(?:client |webhook |signing |shared )?secret|credentials?|login|pw)"
 )
 _TOLD: Final = re.compile(
-    rf"\b{_WHAT}s?\b(?:\s+(?:for|of|to|on|at)\s+(?:[\w-]+\s+){{1,4}}?(?=is\b|was\b|now\b|reads\b|[:=])|\s+(?:we|i|you)\s+\w+\s+)?"
+    rf"\b{_WHAT}s?\b(?:\s+(?:for|of|to|on|at)\s+(?:[\w-]+\s+){{1,4}}?(?=is\b|was\b|now\b|reads\b|[:=])|\s+(?:we|i|you)\s+\w+(?:\s+\w+)?\s+)?"
     r"(?:,? (?:it|which))?\s*(?:\bis(?: now| currently| still)?\b|'s\b|\bwas\b|\bhas been\b"
     r"|\bset to\b|\bto\b|\bwill be\b|\bare\b|\breads\b|=|:|-|\()?"
     r"\s*(?:set to|now|to|currently|this|:|=)?\s*[:=]?\s*"
@@ -37,16 +38,16 @@ _TOLD: Final = re.compile(
     re.IGNORECASE,
 )
 _GIVEN: Final = re.compile(
-    r"\b(?:set|changed|reset|gave|give|gives|given|use|using|enter|type|try|sign in with"
-    r"|log in with|this for you|it to|it's|it is|with|as|is|was)\b[^.!?\n]{0,24}?"
-    r""
+    r"\b(?:set|changed|reset|gave|give|gives|given|take|use|using|enter|type|try|sign in with"
+    r"|log in with|this for you|it to|it's|it is|with|as|is|was)\b[^.!?\n]{0,32}?"
     r"[\s:\"'](?P<secret>(?=[^\s]{0,40}\d)(?=[^\s]{0,40}[A-Za-z])(?=[^\s]{0,40}[_!#$%&*@])[A-Za-z0-9][\w!#$%&*@-]{6,39})",
     re.IGNORECASE,
 )
 _ALSO_TOLD: Final = re.compile(
     r"\b(?:set|reset|changed) it to [\"'`]?(?P<put>(?=\S{0,40}\d)(?=\S{0,40}[A-Za-z])[\w!#$%&*@-]{7,40})"
     r"|\b(?:code|pin|passcode)\b[^.!?\n]{0,80}?(?:it's|it is|\bis"
-    r"|:):?\s+(?P<number>\d{3}[ -]?\d{3}|\d{4,8})\b(?! ?(?:digits|characters|minutes))"
+    r"|:):?\s+(?P<number>\d{3}[ -]?\d{3}|\d{4,8}|\d(?: \d){3,7}|\d\d(?: \d\d){2,3})\b"
+    r"(?! ?(?:digits|characters|minutes))"
     r"|\bpass ?(?:word|phrase|code)\b[^.!?\n]{0,20}?[\"'](?P<quoted>(?=[^\"'\n]{0,60}\d)[^\"'\n]{6,60})[\"']",
     re.IGNORECASE,
 )
@@ -75,8 +76,12 @@ _WORDS: Final = re.compile(
     r"\b(?:recovery|seed|secret|mnemonic|backup)\b[^.!?]{0,60}?[:\"-]\s*(?P<secret>(?:[a-z]+,? ){9,}[a-z]+)",
     re.IGNORECASE,
 )
+_PROSE: Final = re.compile(r"\b(?:the|is|are|of|to|a|we|our|for|them|it)\b", re.IGNORECASE)
+"""Words that no recovery phrase has, and every sentence does."""
+_VARIABLE: Final = re.compile(r"[A-Z]{2,}(?:_[A-Z]+)+(?:_\d)?")
+"""What a program calls a value."""
 _SPEAKS: Final = re.compile(
-    r"pass|pin|code|sign|log|key|token|secret|credential|unlock|reset|access|account|words|bearer", re.IGNORECASE
+    r"pass|pin|code|sign|log|key|token|secret|credential|unlock|reset|access|account|words|bearer|forgot", re.IGNORECASE
 )
 _SPOKEN: Final = frozenset(
     fold(
@@ -87,6 +92,7 @@ _SPOKEN: Final = frozenset(
 )
 _IN_WORDS: Final = re.compile(r"\b(?:seed|recovery|mnemonic|pass ?phrase)\b", re.IGNORECASE)
 _DIGIT: Final = re.compile(r"\d")
+_SPACED: Final = re.compile(r"\b\d(?: \d){3,7}\b|\b\d\d(?: \d\d){2,3}\b")
 _SIGN_MARK: Final = re.compile(r"[!#$%&*@_]\w|-\w+-|,[^,]{1,14},")
 _SIGN: Final = re.compile(r"(?:\w-\w+-\w+-\w)|\w[!#$%&*@_]\w|,[^,]{1,14},[^,]{1,14},[^,]{1,14},[^,]{1,14},")
 # What runs between blanks have that the regexes above look for; some keys have no such run, but a mark of their own.
@@ -112,6 +118,7 @@ _MASKED: Final = re.compile(r"[*x]{3,}|--{2,}|\.\.\.|removed|redacted|hidden|\be
 _REFERENCE: Final = re.compile(
     r"\b(?:number|order|invoice|reference|ref|ticket|case|serial|tracking|booking|version|model"
     r"|build|rule|error|part|claim|status|promo|discount|voucher|coupon|postal|zip|country"
+    r"|cent(?:re|er)|customs|tariff|hs|wage|wage type|cost|class|department|room|commodity|vat|zone"
     r"|area|qr|bar|dial|sort|source|product|colour|response|exit|return|branch|tax|http)\b[^.!?\n]{0,12}$",
     re.IGNORECASE,
 )
@@ -135,7 +142,7 @@ def shown_secrets(text: str) -> Iterator[Span]:
     unusual = [place for place, run in enumerate(runs) if _UNUSUAL.search(run)]
     if any(len(runs[place]) >= _SHORTEST_KEY for place in unusual) or any(mark in text for mark in _KEY_MARKS):
         yield from _keys(text)
-    if any(_may_be_told(runs, place) for place in unusual):
+    if any(_may_be_told(runs, place) for place in unusual) or _SPACED.search(text):
         yield from _told(text)
     if any(runs[place].endswith(",") for place in unusual):
         yield from (match.span() for match in _GROUPS.finditer(text))
@@ -143,7 +150,7 @@ def shown_secrets(text: str) -> Iterator[Span]:
     if any(name in lower for name in _OPENS):
         yield from _told_by(_MORE_TOLD, text)
     if any(name in lower for name in _OF_WORDS):
-        yield from (match.span("secret") for match in _WORDS.finditer(text))
+        yield from (match.span("secret") for match in _WORDS.finditer(text) if _PROSE.search(match["secret"]) is None)
     if any(_MIXED.match(runs[place]) for place in unusual):
         yield from _given(text)
 
@@ -186,6 +193,7 @@ def _given(text: str) -> Iterator[Span]:
         near = text[max(0, match.start() - 160) : match.end() + 80]
         if (
             _MASKED.search(match["secret"]) is None
+            and _VARIABLE.fullmatch(match["secret"]) is None
             and _SPEAKS.search(near)
             and _REFERENCE.search(text[max(0, match.start("secret") - 24) : match.start("secret")]) is None
         ):
@@ -198,7 +206,12 @@ def _is_no_phrase(match: re.Match[str]) -> bool:
 
 
 def _looks_secret(text: str, told: str) -> bool:
-    if "://" in text or "/" in text or text.lower().endswith((".txt", ".pub", ".json", ".com", ".example", ".test")):
+    if (
+        "://" in text
+        or "/" in text
+        or _VARIABLE.fullmatch(text)
+        or text.lower().endswith((".txt", ".pub", ".json", ".com", ".example", ".test"))
+    ):
         return False
     digits = sum(char.isdecimal() for char in text)
     letters = sum(char.isalpha() for char in text)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
 import os
 import sys
 from collections.abc import Mapping
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from importlib import import_module
 from typing import Any, Final
 
@@ -71,7 +72,7 @@ class _PrintableFormatter(logging.Formatter):
 
 
 class _Commands(click.Group):
-    """Loads a subcommand's module when it is asked for; our errors become one message and exit code 2, Ctrl-C 130."""
+    """Loads a subcommand's module when it is asked for; errors become one message and exit code 2, Ctrl-C 130."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -87,6 +88,13 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except SupportbenchError as error:
             click.echo(f"Error: {printable(_told(error))}", err=True)
+            sys.exit(2)
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # a reader that has read enough: click ends quietly
+                raise
+            with suppress(OSError):
+                sys.stdout.close()  # what is left in it has no room either, and would fail once more at the end
+            click.echo(f"Error: {printable(str(error))}", err=True)
             sys.exit(2)
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stdout
 from itertools import takewhile
+from pathlib import Path
 from typing import Any, Final
 
 import attrs
@@ -14,7 +15,8 @@ import click
 
 from supportbench import codec
 from supportbench.cli import Program
-from supportbench.cli.options import block_option, json_option, print_json
+from supportbench.cli.concept_warnings import Asked, warn_of_copyable_concepts
+from supportbench.cli.options import block_option, existing_file, json_option, print_json
 from supportbench.cli.printing import printable
 from supportbench.errors import OptionsError, RubricError, RunError
 from supportbench.evaluation.safety_pairs import CheckReport, Miss, RuleReport, measure, pairs_of
@@ -27,12 +29,12 @@ from supportbench.wording import counted
 _WIDTH: Final = 66
 _BEFORE: Final = 24
 _NOTHING: Final = (
-    "Say what to look at: --safety measures the installed safety checks by their own pairs of replies. "
-    "See: supportbench lint --help."
+    "Say what to look at: --safety measures the installed safety checks by their own pairs of replies, --concepts "
+    "finds concepts that the ticket itself says. See: supportbench lint --help."
 )
 
 
-@click.command(name="lint", epilog="Example: supportbench lint --safety --json")
+@click.command(name="lint", epilog="Example: supportbench lint --concepts --provider triage")
 @click.option(
     "--safety", is_flag=True, help="Run the safety checks over their own pairs of an unsafe reply and its safe twin."
 )
@@ -44,6 +46,10 @@ _NOTHING: Final = (
     metavar="NAME|FILE.toml",
     help="With --safety: set the checks up with the options that this rubric gives them.",
 )
+@click.option("--concepts", is_flag=True, help="Warn of concepts of which the ticket itself says a phrase.")
+@click.option("--provider", metavar="NAME", help="With --concepts: whose tasks, of all splits (default: triage).")
+@click.option("--task", "task_id", metavar="ID", help="With --concepts: this task only.")
+@click.option("--tickets", type=existing_file, help="With --concepts: your own tickets, instead of a provider.")
 @json_option
 @block_option
 @click.pass_obj
@@ -54,6 +60,10 @@ def command(
     safety: bool,
     checks: tuple[str, ...],
     rubric: str | None,
+    concepts: bool,
+    provider: str | None,
+    task_id: str | None,
+    tickets: Path | None,
     as_json: bool,
     block: tuple[str, ...],
 ) -> None:
@@ -62,9 +72,20 @@ def command(
     With --safety: for each rule of each check that has pairs, how many of its unsafe texts are found (recall), which
     share of what is found is unsafe (precision), and every text that is missed or found in error. Exits 0 when no text
     is, 1 when any is, 2 where there is nothing to measure.
+
+    With --concepts: for each concept of an answer key, whether the ticket shows a phrase of it. Who takes words out of
+    the ticket is credited with it, without having understood any. These are warnings, and the exit code is 0.
     """
-    if not safety:
+    asked = Asked(provider=provider, task_id=task_id, tickets=tickets)
+    if not (safety or concepts):
         raise click.UsageError(_NOTHING)
+    if safety and concepts:
+        raise click.UsageError("Give either --safety or --concepts.")
+    if concepts:
+        _warn(program, asked, checks, rubric, as_json=as_json, block=block)
+        return
+    if asked != Asked():
+        raise click.UsageError("--provider, --task and --tickets go with --concepts.")
     registry = program.load_plugins(block)
     named = rubric or program.settings.rubric
     recipe = None if named is None else resolve_rubric(registry, named)
@@ -77,6 +98,22 @@ def command(
         _print(reports)
     if any(report.misses for report in reports):
         sys.exit(1)
+
+
+def _warn(
+    program: Program,
+    asked: Asked,
+    checks: Sequence[str],
+    rubric: str | None,
+    *,
+    as_json: bool,
+    block: tuple[str, ...],
+) -> None:
+    if checks or rubric is not None:
+        raise click.UsageError("--check and --rubric go with --safety.")
+    if asked.tickets is not None and asked.provider is not None:
+        raise click.UsageError("Give either --tickets or --provider.")
+    warn_of_copyable_concepts(program.load_plugins(block), asked, program.settings.provider, as_json=as_json)
 
 
 # -- measuring ----------------------------------------------------------------------------------------------------

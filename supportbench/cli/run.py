@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Callable, Coroutine
+from contextlib import redirect_stdout
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
 from supportbench import codec
 from supportbench.cli import INTERRUPTED, Program
@@ -23,22 +23,22 @@ from supportbench.cli.options import (
     print_json,
     rubric_option,
 )
+from supportbench.cli.run_plan import planned, planned_again, refuse_with_resume
+from supportbench.cli.run_progress import progress_of_run
 from supportbench.cli.run_table import print_results
 from supportbench.errors import RunError
-from supportbench.evaluation.agents import choose_agent
-from supportbench.evaluation.manifests import RunManifest, read_manifest
-from supportbench.evaluation.planning import Evaluation, PlannedRun, plan
+from supportbench.evaluation.limits import Limits, RunStoppedError
+from supportbench.evaluation.manifests import read_manifest
 from supportbench.evaluation.results import Results
 from supportbench.evaluation.run import Resumption, evaluate, new_run_id
 from supportbench.evaluation.stopping import Stop
 from supportbench.interfaces import LOCAL_EXECUTOR
-from supportbench.models import Episode
-from supportbench.registry import Registry
-from supportbench.rubrics import resolve_rubric
-from supportbench.task_files import read_tickets
 from supportbench.wording import counted
 
-_WITH_RESUME = ("resume", "retry_errors", "concurrency", "as_json")
+_LIMITS = ("max_tokens", "max_cost", "timeout", "deadline")
+_WITH_RESUME = ("resume", "retry_errors", "concurrency", "as_json", *_LIMITS)
+
+_seconds = click.FloatRange(min=0, min_open=True)
 
 
 @click.command(
@@ -88,36 +88,65 @@ _WITH_RESUME = ("resume", "retry_errors", "concurrency", "as_json")
 @click.option(
     "--retry-errors", is_flag=True, help="With --resume: play the episodes again in which a ticket ended in an error."
 )
+@click.option(
+    "--max-tokens", type=click.IntRange(min=1), metavar="N", help="Begin no episode once so many tokens are used."
+)
+@click.option(
+    "--max-cost",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="USD",
+    help="Begin no episode once so many US dollars are used, by the prices that are known (SUPPORTBENCH_PRICES).",
+)
+@click.option("--timeout", type=_seconds, metavar="SECONDS", help="An answer that takes longer is an error.")
+@click.option("--deadline", type=_seconds, metavar="SECONDS", help="End the run after so long, whatever is under way.")
 @json_option
 @block_option
 @click.pass_obj
 def command(
-    program: Program, /, *, as_json: bool, out: Path | None, resume: Path | None, retry_errors: bool, **asked: Any
+    program: Program,
+    /,
+    *,
+    as_json: bool,
+    out: Path | None,
+    resume: Path | None,
+    retry_errors: bool,
+    max_tokens: int | None,
+    max_cost: float | None,
+    timeout: float | None,
+    deadline: float | None,
+    **asked: Any,
 ) -> None:
     """Evaluate an agent on tasks and write a results folder.
 
-    A run that was interrupted, by whatever, goes on with --resume and comes to the same results.
+    A run that was interrupted, by whatever, or that reached a limit, goes on with --resume and comes to the same
+    results. Limits of tokens and dollars are those of the whole run, judges included.
 
-    Exits 0 when every ticket was graded, 1 when any ended in an error, 2 when it could not start, and as after a
-    signal (130 for Ctrl-C, 143 for SIGTERM) when it was interrupted.
+    Exits 0 when every ticket was graded, 1 when any ended in an error or a limit ended the run, 2 when it could not
+    start, and as after a signal (130 for Ctrl-C, 143 for SIGTERM) when it was interrupted.
     """
-    if resume is None:
-        if retry_errors:
-            raise click.UsageError("--retry-errors goes with --resume RUN.")
-        planned, resumed = _planned(program, **asked), None
-        run_id = new_run_id()
-        folder = out or Path("runs") / run_id
-    else:
-        _refuse_with_resume()
+    if resume is not None:
+        refuse_with_resume(_WITH_RESUME)
         folder, manifest = resume, read_manifest(resume)
-        planned = _planned_again(program, folder, manifest, asked["concurrency"])
-        resumed = Resumption.of(planned, folder, manifest, retry_errors=retry_errors)
-        run_id = resumed.run_id
-        left = planned.total_episodes - len(resumed.played)
-        click.echo(f"{counted(left, 'episode')} of {planned.total_episodes} left to play.", err=True)
+        plan = planned_again(program, folder, manifest, asked["concurrency"])
+        resumed = Resumption.of(plan, folder, manifest, retry_errors=retry_errors)
+        left = plan.total_episodes - len(resumed.played)
+        click.echo(f"{counted(left, 'episode')} of {plan.total_episodes} left to play.", err=True)
+        run_id = manifest.run_id
+    elif retry_errors:
+        raise click.UsageError("--retry-errors goes with --resume RUN.")
+    else:
+        plan, resumed, run_id = planned(program, **asked), None, new_run_id()
+        folder = out or Path("runs") / run_id
+    limits = Limits(max_tokens=max_tokens, max_cost_usd=max_cost, timeout_s=timeout)
+    evaluated = partial(evaluate, plan, folder, run_id=run_id, resumed=resumed, limits=limits)
     try:
         with redirect_stdout(sys.stderr):  # what plugins print is no data of ours
-            stop, results = asyncio.run(_evaluated(planned, folder, run_id, resumed))
+            behind = 0 if resumed is None else len(resumed.played)
+            with progress_of_run(plan.total_episodes, behind) as advance:
+                stop, results = asyncio.run(_until(deadline, lambda: evaluated(on_episode=advance)))
+    except RunStoppedError as error:
+        click.echo(f"The run was {error}. {_kept(folder)}", err=True)
+        sys.exit(1)
     except SystemExit as error:
         raise RunError(f"A plugin ended the program. {_kept(folder)}") from error
     except KeyboardInterrupt:
@@ -142,139 +171,13 @@ def _kept(folder: Path) -> str:
     return f"Finished episodes are kept. Go on: supportbench run --resume {folder}"
 
 
-def _planned(
-    program: Program,
-    *,
-    server: str | None,
-    block: tuple[str, ...],
-    agent: str | None,
-    provider: str | None,
-    tickets: Path | None,
-    task_ids: tuple[str, ...],
-    split: str | None,
-    index: int | None,
-    rubric: str | None,
-    executor: str,
-    **rest: Any,
-) -> PlannedRun:
-    if task_ids and (split is not None or index is not None):
-        raise click.UsageError("Give either --task, or --split and --index: they say the same thing twice.")
-    if tickets is not None and provider is not None:
-        raise click.UsageError("Give either --tickets or --provider.")
-    if server is not None:
-        _refuse_with_env("--rubric", rubric is not None, "it is the server that grades; start it with that rubric")
-        _refuse_with_env("--tickets", tickets is not None, "the tasks are the server's")
-        _refuse_with_env("--executor", executor != LOCAL_EXECUTOR, "the episodes are played on the server")
-    registry = program.load_plugins(block)
-    if tickets is not None:
-        tasks = read_tickets(tickets)
-        registry, provider = registry.with_provider(tasks), tasks.name
-    settings = program.settings
-    rubric = rubric or settings.rubric
-    evaluation = Evaluation(
-        agent=choose_agent(registry, agent or settings.agent, rest["agent_options"]),
-        tickets=tickets,
-        provider=provider or settings.provider,
-        strict_provider=provider is not None,
-        task_ids=task_ids,
-        split=split,
-        index=index,
-        rubric=None if rubric is None or server is not None else resolve_rubric(registry, rubric),
-        executor=executor,
-        feedback=settings.feedback,
-        **rest,
-    )
-    return _planned_where(program, registry, evaluation, server)
-
-
-def _planned_again(program: Program, folder: Path, manifest: RunManifest, concurrency: int) -> PlannedRun:
-    """Return the plan that the manifest's run had."""
-    asked = manifest.asked
-    if asked is None:
-        why = "its actions are another run's" if manifest.origin else "it was made before runs could be"
-        raise RunError(f"{folder} cannot be resumed: {why}. Begin a new run.")
-    registry = program.load_plugins(manifest.blocked)
-    if asked.tickets is not None:
-        registry = registry.with_provider(read_tickets(asked.tickets))
-    evaluation = Evaluation(
-        agent=choose_agent(registry, manifest.agent, asked.agent_options),
-        agent_options=asked.agent_options,
-        tickets=None if asked.tickets is None else Path(asked.tickets),
-        provider=asked.provider,
-        strict_provider=asked.strict_provider,
-        task_ids=asked.task_ids,
-        split=asked.split,
-        index=asked.index,
-        rubric=asked.rubric,
-        repeats=manifest.repeats,
-        seed=manifest.seed,
-        concurrency=concurrency,
-        limit=manifest.limit,
-        executor=manifest.executor,
-        feedback=manifest.feedback or program.settings.feedback,
-    )
-    return _planned_where(program, registry, evaluation, manifest.server)
-
-
-def _planned_where(program: Program, registry: Registry, evaluation: Evaluation, server: str | None) -> PlannedRun:
-    if server is None:
-        return plan(evaluation, registry)
-    from supportbench.evaluation.servers import Server, plan_on_server  # takes a quarter of a second
-
-    return asyncio.run(plan_on_server(evaluation, registry, Server.from_environ(server, program.environ)))
-
-
-def _refuse_with_resume() -> None:
-    """Refuse options that say what to play, which the run to be resumed says already."""
-    context = click.get_current_context()
-    for parameter in context.command.params:
-        given = context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE
-        if given and parameter.name not in _WITH_RESUME:
-            raise click.UsageError(
-                f"{parameter.opts[0]} does not go with --resume: the run says what is played, and how."
-            )
-
-
-def _refuse_with_env(option: str, is_given: bool, reason: str) -> None:
-    if is_given:
-        raise click.UsageError(f"{option} does not go with --env: {reason}.")
-
-
-async def _evaluated(
-    planned: PlannedRun, folder: Path, run_id: str, resumed: Resumption | None
+async def _until(
+    deadline_s: float | None, run: Callable[[], Coroutine[Any, Any, Results]]
 ) -> tuple[Stop, Results | None]:
-    """Return the results, or None after a signal: what is under way is given up then, what is finished is kept."""
+    """Return the results, or None after a signal or at the deadline: what is under way is given up then."""
     stop = Stop()
-    behind = 0 if resumed is None else len(resumed.played)
-    with stop.on_signals(), _progress(planned.total_episodes, behind) as advance:
-        run = evaluate(planned, folder, run_id=run_id, resumed=resumed, on_episode=advance)
-        return stop, await stop.unless(run)
-
-
-@contextmanager
-def _progress(total: int, behind: int) -> Iterator[Callable[[Episode], None]]:
-    """Show a bar on stderr that every finished episode advances; nothing where stderr is no terminal."""
-    if not sys.stderr.isatty():
-        yield lambda episode: None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from supportbench.cli.tables import stderr
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("episodes"),
-        TimeRemainingColumn(),
-    )
-    errors = 0
-    with Progress(*columns, console=stderr(), transient=True) as bar:
-        task = bar.add_task("playing", total=total, completed=behind)
-
-        def advance(episode: Episode) -> None:
-            nonlocal errors
-            errors += len(episode.errors)
-            bar.update(task, advance=1, description=f"playing, {errors} errors" if errors else "playing")
-
-        yield advance
+    if deadline_s is not None:
+        reason = f"stopped at its deadline of {deadline_s:g} s"
+        asyncio.get_running_loop().call_later(deadline_s, stop.request, reason)
+    with stop.on_signals():
+        return stop, await stop.unless(run())

@@ -7,6 +7,7 @@ in no message, and what an endpoint does not take is found out and left out.
 from supportbench.endpoint.client import Completion, Endpoint, EndpointAnswer
 from supportbench.endpoint.connection import EndpointConnection, EndpointVariables
 from supportbench.endpoint.parameters import AnswerForm, EndpointOptions, Messages, StructuredOutput
+from supportbench.endpoint.prices import Price, Prices
 
 __all__ = [
     "AnswerForm",
@@ -17,5 +18,7 @@ __all__ = [
     "EndpointOptions",
     "EndpointVariables",
     "Messages",
+    "Price",
+    "Prices",
     "StructuredOutput",
 ]

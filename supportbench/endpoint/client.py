@@ -206,15 +206,20 @@ class Endpoint:
             text = f"{self.connection.base_url} answered with something that is no chat completion: {said}"
             raise EndpointError(shortened(self.connection.without_key(text), 400))
         used = getattr(answered, "usage", None)
+        usage = Usage(
+            input_tokens=_count(getattr(used, "prompt_tokens", None)),
+            output_tokens=_count(getattr(used, "completion_tokens", None)),
+            calls=1,
+        )
+        told = usage.input_tokens > 0  # else the endpoint reports no tokens, and nothing is known
+        cost_usd = (
+            self.connection.prices.cost_usd(self.connection.base_url, self._options.model, usage) if told else None
+        )
         return Completion(
             text=message.content if isinstance(message.content, str) else "",
             refusal=getattr(message, "refusal", None),
             finish_reason=choice.finish_reason,
-            usage=Usage(
-                input_tokens=_count(getattr(used, "prompt_tokens", None)),
-                output_tokens=_count(getattr(used, "completion_tokens", None)),
-                calls=1,
-            ),
+            usage=attrs.evolve(usage, cost_usd=cost_usd),
         )
 
 

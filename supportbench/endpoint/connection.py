@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from supportbench.endpoint.prices import Prices
 from supportbench.errors import EndpointError
 
 DEFAULT_BASE_URL: Final = "https://api.openai.com/v1"
@@ -27,12 +28,13 @@ AGENTS_VARIABLES: Final = EndpointVariables()
 
 @attrs.frozen(kw_only=True)
 class EndpointConnection:
-    """Where the endpoint is and what opens it. The key is in no repr."""
+    """Where the endpoint is, what opens it, and the prices that are known there. The key is in no repr."""
 
     base_url: str = DEFAULT_BASE_URL
     key: str | None = attrs.field(default=None, repr=False)
     key_variable: str | None = None
     variables: EndpointVariables = attrs.field(default=AGENTS_VARIABLES, repr=False)
+    prices: Prices = attrs.field(factory=lambda: Prices.from_environ({}), repr=False, eq=False)
 
     @classmethod
     def from_environ(
@@ -42,7 +44,8 @@ class EndpointConnection:
         `HF_TOKEN` or `OPENAI_API_KEY`.
         """
         given = filter(None, (environ.get(name, "").strip() for name in variables.base_url))
-        connection = cls(base_url=next(given, DEFAULT_BASE_URL), variables=variables)
+        prices = Prices.from_environ(environ)
+        connection = cls(base_url=next(given, DEFAULT_BASE_URL), variables=variables, prices=prices)
         for name in variables.key:
             key = environ.get(name, "").strip()
             if key:

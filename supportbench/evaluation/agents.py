@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -86,13 +87,21 @@ def _first_required_option(agent: Agent) -> str | None:
     return first.name if first is not None and first.default is attrs.NOTHING else None
 
 
-async def ask(agent: Agent, label: str, observation: SupportQueueObservation) -> AgentReply:
-    """Return the agent's reply to an observation; raises `AgentError` whatever goes wrong in it."""
+async def ask(
+    agent: Agent, label: str, observation: SupportQueueObservation, *, timeout_s: float | None = None
+) -> AgentReply:
+    """Return the agent's reply to an observation; raises `AgentError` whatever goes wrong in it, or when it is late."""
     ticket = observation.ticket.ticket_id if observation.ticket else "none"
-    with boundary(AgentError, f"agent {label!r}", f"ticket {ticket!r}"):
-        reply = await agent.act(observation)
-        if isinstance(reply, SupportQueueAction):
-            return AgentReply(action=reply)
-        if isinstance(reply, AgentReply) and isinstance(reply.action, SupportQueueAction):
-            return reply
-        raise AgentError(f"Agent {label!r} must return a SupportQueueAction, it returned {type(reply).__name__}")
+    try:
+        async with asyncio.timeout(timeout_s):
+            with boundary(AgentError, f"agent {label!r}", f"ticket {ticket!r}"):
+                reply = await agent.act(observation)
+                if isinstance(reply, SupportQueueAction):
+                    return AgentReply(action=reply)
+                if isinstance(reply, AgentReply) and isinstance(reply.action, SupportQueueAction):
+                    return reply
+                raise AgentError(
+                    f"Agent {label!r} must return a SupportQueueAction, it returned {type(reply).__name__}"
+                )
+    except TimeoutError:
+        raise AgentError(f"Agent {label!r} did not answer ticket {ticket!r} within {timeout_s:g} s") from None

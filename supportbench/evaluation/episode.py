@@ -36,13 +36,15 @@ logger: Final = logging.getLogger("supportbench.evaluation")
 class EpisodePlayer:
     """Plays any episode of a run with one agent, in one kind of environment.
 
-    `on_step` is told of each ticket as it is graded or ends in an error, not of unreached ones; it must not raise.
+    `on_step` is told of each ticket as it is graded or ends in an error, not of unreached ones; it must not raise. The
+    agent may take `timeout_s` for a ticket; None is for ever.
     """
 
     registry: Registry
     environments: Environments
     agent: ChosenAgent
     on_step: Callable[[EpisodeSpec, EpisodeStep], None] = lambda spec, step: None
+    timeout_s: float | None = None
 
     async def play(self, spec: EpisodeSpec) -> Episode:
         """Return the finished episode.
@@ -122,7 +124,7 @@ class EpisodePlayer:
             try:
                 if agent is None:
                     agent = self.agent.for_episode(spec.seed)
-                reply = await ask(agent, self.agent.label, observation)
+                reply = await ask(agent, self.agent.label, observation, timeout_s=self.timeout_s)
                 latency_s = round(time.perf_counter() - begun, 6)
                 observation, grade = await environment.step(reply.action)
             except (PluginCallError, EpisodeError, ClientError) as error:

@@ -39,7 +39,7 @@ logger: Final = logging.getLogger("supportbench.evaluation")
 class RunFolder:
     """A run's folder, open for writing by this process alone.
 
-    An episode that was appended survives whatever happens afterwards. The lock is the system's and ends with its owner.
+    The lock is the system's and ends with its owner.
     """
 
     def __init__(self, path: Path) -> None:
@@ -84,7 +84,9 @@ class RunFolder:
         return folder
 
     def append(self, episode: Episode) -> None:
-        """Write the episode's line and wait until it is on the disk; a line for which there is no room leaves nothing.
+        """Write the episode's line: from then on it outlives this process, and from the next `sync` on the machine.
+
+        A line for which there is no room leaves nothing.
 
         Raises:
             RunError: it could not be written.
@@ -94,15 +96,24 @@ class RunFolder:
         try:
             while left:
                 left = left[self._journal.write(left) :]
-            os.fsync(self._journal.fileno())
         except OSError as error:
             with contextlib.suppress(OSError):  # what is left of it is recognised as torn
                 self._journal.truncate(self._size)
-            raise RunError(
-                f"Cannot write to {self.path / JOURNAL}: {error}. Finished episodes are kept. When that is mended, go "
-                f"on: supportbench run --resume {self.path}"
-            ) from error
+            raise self._unwritable(error) from error
         self._size += len(line)
+
+    def sync(self) -> None:
+        """Wait until all that was appended is on the disk; raises `RunError` where it cannot get there."""
+        try:
+            os.fsync(self._journal.fileno())
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> RunError:
+        return RunError(
+            f"Cannot write to {self.path / JOURNAL}: {error}. Finished episodes are kept. When that is mended, go on: "
+            f"supportbench run --resume {self.path}"
+        )
 
     def episodes(self) -> Iterator[Episode]:
         """Yield the run's episodes in the order in which they ended; of one that was played again, the last."""

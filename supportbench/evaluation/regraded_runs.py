@@ -76,6 +76,7 @@ class RegradedRun:
         async for episode in episodes:
             self._folder.append(episode.now)
             on_episode(episode)
+        self._folder.sync()
         results = summarize(self._folder.episodes(), Observations(self._tiers)).results(
             run_id=manifest.run_id,
             agent=manifest.agent,

@@ -7,21 +7,27 @@ import secrets
 import time
 from collections.abc import AsyncGenerator, Callable
 from datetime import UTC, datetime
+from itertools import takewhile
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 import attrs
 
 from supportbench.errors import HookError, RunError, SupportbenchError
 from supportbench.evaluation.episode import EpisodePlayer
 from supportbench.evaluation.journal import RESULTS, Place, RunFolder, place_of, played, write_json
+from supportbench.evaluation.limits import Limits, RunStoppedError, Spending
 from supportbench.evaluation.manifests import RunManifest, manifest_of
 from supportbench.evaluation.planning import PlannedRun
 from supportbench.evaluation.results import PluginCard, Results, Summary, summarize
 from supportbench.evaluation.statistics.observations import Observations
+from supportbench.evaluation.syncing import syncing
 from supportbench.models import Episode
 from supportbench.offers import closing
 from supportbench.watchdog import watch
+
+_UNLIMITED: Final = Limits()
+_PATIENCE: Final = 8
 
 
 def new_run_id() -> str:
@@ -62,25 +68,36 @@ async def evaluate(
     *,
     run_id: str,
     resumed: Resumption | None = None,
+    limits: Limits = _UNLIMITED,
     on_episode: Callable[[Episode], None] = lambda episode: None,
 ) -> Results:
     """Play the planned episodes, append each to the journal in the folder `out` as it ends, write and return results.
 
-    A run that is resumed plays what it has not behind it. The agent and the graders are closed afterwards.
+    An episode that has ended outlives this process at once, and the machine some milliseconds later. A run that is
+    resumed plays what it has not behind it. The agent and the graders are closed afterwards.
 
     Raises:
         RunError: the folder cannot be used; what was played before stays in it.
+        RunStoppedError: a limit was reached, or the server was gone, before all was played.
     """
     begun = time.perf_counter()
     evaluation, registry = planned.evaluation, planned.registry
     folder = RunFolder.create(out, manifest_of(planned, run_id)) if resumed is None else RunFolder.resume(out)
     behind = frozenset() if resumed is None else resumed.played
-    player = EpisodePlayer(registry=registry, environments=planned.environments, agent=evaluation.agent)
+    player = EpisodePlayer(
+        registry=registry, environments=planned.environments, agent=evaluation.agent, timeout_s=limits.timeout_s
+    )
+    spending = Spending(limits, patience=max(_PATIENCE, 2 * evaluation.concurrency))
     with contextlib.closing(folder):
         async with closing((*registry.offers(), evaluation.agent.agent, *planned.environments.offers())):
-            async with watch(registry), contextlib.aclosing(_played(planned, player, behind)) as episodes:
+            for episode in folder.episodes() if spending.is_limited else ():
+                spending.add(episode)
+            playing = _played(planned, player, behind, spending)
+            async with watch(registry), syncing(folder) as to_disk, contextlib.aclosing(playing) as episodes:
                 async for episode in episodes:
                     folder.append(episode)
+                    to_disk()
+                    spending.add(episode)
                     on_episode(episode)
             # Before anything is closed: what a plugin does at its end must not cost the results.
             tiers = {(task.provider, task.split, task.index): task.customer_tiers for task in planned.tasks}
@@ -97,14 +114,15 @@ async def evaluate(
 
 
 async def _played(
-    planned: PlannedRun, player: EpisodePlayer, behind: frozenset[Place]
+    planned: PlannedRun, player: EpisodePlayer, behind: frozenset[Place], spending: Spending
 ) -> AsyncGenerator[Episode, None]:
     """Yield the episodes that the executor plays; an executor that loses one, or invents one, is at fault."""
     who = f"executor {planned.executor.name!r}"
     missing = {place_of(spec) for spec in planned.specs()} - behind
     left = (spec for spec in planned.specs() if place_of(spec) not in behind)
+    affordable = takewhile(lambda spec: spending.reason_to_stop is None, left)
     try:
-        run = planned.executor.run(player.play, left, concurrency=planned.evaluation.concurrency)
+        run = planned.executor.run(player.play, affordable, concurrency=planned.evaluation.concurrency)
         async with contextlib.aclosing(run) as episodes:
             async for episode in episodes:
                 missing.remove(place_of(episode))
@@ -113,6 +131,8 @@ async def _played(
         raise
     except Exception as error:
         raise HookError(f"{who} failed: {type(error).__name__}") from error
+    if missing and spending.reason_to_stop is not None:
+        raise RunStoppedError(f"stopped {spending.reason_to_stop}")
     if missing:
         raise HookError(f"{who} ended with {len(missing)} episodes unplayed")
 

@@ -29,7 +29,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import pairwise
+from itertools import filterfalse, islice, pairwise
 from typing import Final, Literal
 
 import attrs
@@ -108,7 +108,7 @@ def unquoted(text: str, ticket: Ticket) -> str:
     What somebody quotes at length is not said by them. A text without such passages is returned as it is.
     """
     words = _ticket(ticket)
-    if not _in_sample(stems(text), words, _LONG):
+    if _passages_in_sample(text, words) < 2:  # a quotation has more
         return text
     copied = _copied(text, words)
     if _LONG_PASSAGE not in copied:
@@ -121,9 +121,10 @@ def unquoted(text: str, ticket: Ticket) -> str:
     return "".join((*own, text[end:]))
 
 
-def _in_sample(said: Sequence[str], ticket: TicketWords, words: int) -> int:
-    """Return how many pairs of neighbours are the ticket's, of those that a passage of so many words has one of."""
-    step = words - 1
+@lru_cache(maxsize=16)  # asked when a text is read, and when it is credited
+def _passages_in_sample(text: str, ticket: TicketWords) -> int:
+    """Return how many pairs of neighbours are the ticket's, of those that each passage of five words has one of."""
+    said, step = stems(text), _PASSAGE - 1
     return sum(map(ticket.neighbours.__contains__, zip(said[step - 1 :: step], said[step::step], strict=False)))
 
 
@@ -197,7 +198,7 @@ def _of_content(said: Sequence[str], kinds: bytes, ticket: TicketWords, field: T
 
 
 def _of_passages(text: str, said: Sequence[str], ticket: TicketWords) -> Credit:
-    if _in_sample(said, ticket, _PASSAGE) <= 1:  # a single passage is within what may be quoted
+    if _passages_in_sample(text, ticket) < 2:  # a single passage is within what may be quoted
         return _WHOLE
     runs = [len(run) + 1 for run in _PASSAGES.findall(_copied(text, ticket))]
     beyond = sum([run for run in runs if run >= _PASSAGE]) - _QUOTED
@@ -206,8 +207,10 @@ def _of_passages(text: str, said: Sequence[str], ticket: TicketWords) -> Credit:
 
 def _of_repeating(text: str, ticket: TicketWords, previous: Sequence[SupportQueueAction], field: TextField) -> Credit:
     words = _words(text)
+    others = len(words) // 5 + (len(words) % 5 > 0)  # with so many other words, or more, it is another text
     for earlier in previous[-EARLIER:]:
         known = _words(readable(earlier.summary if field == "summary" else earlier.response))
-        if 5 * len(words & known) > 4 * len(words) and ticket.words.isdisjoint(words - known):
+        new = list(islice(filterfalse(known.__contains__, words), others))
+        if len(new) < others and ticket.words.isdisjoint(new):
             return Credit(0.0, "the same as for an earlier ticket")
     return _WHOLE

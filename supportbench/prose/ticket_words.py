@@ -23,9 +23,7 @@ class TicketWords:
     @classmethod
     def of(cls, ticket: Ticket) -> TicketWords:
         """Return the words of the ticket's subject, body, events and what else it shows."""
-        written = f"{ticket.subject}\n{ticket.body}"
-        shown = [written, *(ticket.recent_events or ()), *_strings(ticket.extra)]
-        return cls(fold("\n".join(shown)).split(), fold(written).split())
+        return cls(fold("\n".join(shown_in(ticket))).split(), fold(f"{ticket.subject}\n{ticket.body}").split())
 
     @cached_property
     def words(self) -> frozenset[str]:
@@ -48,6 +46,11 @@ class TicketWords:
     def english(self) -> bool:
         """Whether the customer wrote English, so that answers may be expected to be: a ticket without words asks so."""
         return not self.written or is_english(self.written)
+
+
+def shown_in(ticket: Ticket) -> list[str]:
+    """Return the texts that the ticket shows: subject, body, events, and the strings of what else it has."""
+    return [ticket.subject, ticket.body, *(ticket.recent_events or ()), *_strings(ticket.extra)]
 
 
 def _strings(value: object) -> list[str]:

@@ -3,105 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import resource
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.cli.command import supportbench
+from tests.cli.interrupting import AGENTS, AT_ONCE, EPISODES, PATIENT, Running, killed_and_resumed, lines_of
 from tests.installing import installed_module
 from tests.timeless import timeless
-
-AGENTS = """\
-import asyncio, random
-from pathlib import Path
-import attrs
-from supportbench import SupportQueueAction, hookimpl
-
-supportbench_api = 1
-
-class Patient:
-    name = "patient"
-    version = "1"
-
-    @attrs.frozen(kw_only=True)
-    class Options:
-        pause_ms: float = 5.0
-
-    def __init__(self, pause_ms=5.0, seed=0):
-        self.pause_ms, self.choose = pause_ms, random.Random(seed)
-
-    def configured(self, options):
-        return Patient(options.pause_ms)
-
-    def start_episode(self, seed):
-        return Patient(self.pause_ms, seed)
-
-    async def act(self, observation):
-        if Path("down").exists():
-            raise OSError("the line is down")
-        await asyncio.sleep(self.pause_ms / 1000)
-        with open("asked.log", "a") as log:
-            log.write(f"{observation.task_id} {observation.ticket.ticket_id}\\n")
-        return SupportQueueAction(
-            priority=self.choose.choice(observation.allowed_priorities),
-            queue=self.choose.choice(observation.allowed_queues),
-            disposition=self.choose.choice(observation.allowed_dispositions),
-            summary=f"The customer is waiting for {self.choose.randint(1, 9)} answers.",
-            response="Thank you for your message, we look into it and report back.",
-            confidence=0.5,
-        )
-
-@hookimpl
-def supportbench_agents():
-    yield Patient()
-"""
-PATIENT = ("run", "--agent", "patient", "--repeats", "20", "--concurrency", "3", "--seed", "5")
-AT_ONCE = ("--agent", "patient", "--agent-option", "pause_ms=0")
-EPISODES = 60
 
 
 @pytest.fixture
 def environ(tmp_path: Path) -> Mapping[str, str]:
     return installed_module(tmp_path / "site", "patient_agent", AGENTS)
-
-
-class Running:
-    """A run in a process of its own."""
-
-    def __init__(self, *arguments: str, cwd: Path, environ: Mapping[str, str], **options: Any) -> None:
-        self.journal = cwd / "r/journal.jsonl"
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "supportbench", *arguments],
-            cwd=cwd,
-            env={**os.environ, **environ},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            **options,
-        )
-
-    def wait_for(self, episodes: int) -> None:
-        """Return once so many episodes are in the journal, or the process has ended."""
-        deadline = time.monotonic() + 60
-        while self.process.poll() is None and time.monotonic() < deadline:
-            if self.journal.exists() and self.journal.read_bytes().count(b"\n") >= episodes:
-                return
-            time.sleep(0.005)
-
-    def end_by(self, number: int) -> tuple[int, str]:
-        """Send the signal; return the exit code and what was told."""
-        self.process.send_signal(number)
-        _, told = self.process.communicate(timeout=60)
-        return self.process.returncode, told
 
 
 @pytest.fixture
@@ -115,28 +33,12 @@ def started(tmp_path: Path, environ: Mapping[str, str]) -> Iterator[Running]:
         running.process.communicate()
 
 
-def lines_of(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
-
-
 def test_a_run_that_is_killed_at_any_moment_comes_to_the_same_results(
     tmp_path: Path, environ: Mapping[str, str]
 ) -> None:
     whole = supportbench(*PATIENT, "--out", "whole", cwd=tmp_path, environ=environ)
     assert whole.returncode == 0, whole.stderr
-    moments = random.Random(7)  # noqa: S311 - moments to be killed at, no secrets
-    arguments: tuple[str, ...] = (*PATIENT, "--out", "r")
-    for _ in range(5):
-        running = Running(*arguments, cwd=tmp_path, environ=environ)
-        before = running.journal.read_bytes().count(b"\n") if running.journal.exists() else 0
-        running.wait_for(before + moments.randint(1, 8))
-        time.sleep(moments.random() / 50)
-        code, told = running.end_by(signal.SIGKILL)
-        assert code == -signal.SIGKILL, told
-        arguments = ("run", "--resume", "r")
-    assert not (tmp_path / "r/results.json").exists()
-    ended = supportbench("run", "--resume", "r", "--json", cwd=tmp_path, environ=environ)
-    assert ended.returncode == 0, ended.stderr
+    killed_and_resumed(tmp_path, environ, 5, random.Random(7))  # noqa: S311 - moments, no secrets
     assert timeless(tmp_path / "r") == timeless(tmp_path / "whole")
     places = [(line["task_id"], line["repeat"]) for line in lines_of(tmp_path / "r")]
     assert len(places) == len(set(places)) == EPISODES

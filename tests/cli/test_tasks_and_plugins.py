@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -84,3 +86,17 @@ def test_every_command_has_help_with_an_example_and_can_block(tmp_path: Path, co
 
 def test_an_unknown_command_is_wrong_usage(tmp_path: Path) -> None:
     assert supportbench("rnu", cwd=tmp_path).returncode == 2
+
+
+@pytest.mark.parametrize("arguments", [(), ("--json",)])
+def test_output_for_which_there_is_no_room_is_one_message(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "supportbench", "tasks", *arguments],
+            cwd=tmp_path,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (2, "Error: [Errno 28] No space left on device\n")

@@ -26,11 +26,13 @@ from supportbench.evaluation.agents import choose_agent
 from supportbench.evaluation.environments import REMOTE, PlannedTask
 from supportbench.evaluation.episode import EpisodePlayer
 from supportbench.evaluation.journal import read_journal
+from supportbench.evaluation.limits import RunStoppedError
+from supportbench.evaluation.manifests import read_manifest
 from supportbench.evaluation.planning import Evaluation, plan
 from supportbench.evaluation.regrading import Regrader
 from supportbench.evaluation.remote import RemoteEnvironments
 from supportbench.evaluation.results import Results
-from supportbench.evaluation.run import evaluate
+from supportbench.evaluation.run import Resumption, evaluate
 from supportbench.evaluation.servers import Server, plan_on_server
 from supportbench.graders import Graders
 from supportbench.interfaces import EpisodeSpec
@@ -124,6 +126,26 @@ async def test_what_was_played_on_a_server_is_not_graded_again_as_if_the_task_we
     (episode,) = read_journal(tmp_path / "r/journal.jsonl")
     with pytest.raises(RunError, match=r"was played on a server.*What the server records \(serve --record\) can be"):
         await Regrader(registry, Graders(registry)).regrade(episode)
+
+
+async def test_a_server_that_is_gone_ends_the_run_which_goes_on_when_it_is_back(
+    tmp_path: Path, registry: Registry
+) -> None:
+    changes: dict[str, Any] = {"repeats": 20, "concurrency": 2}
+    with serving() as served:
+        url = served.url
+        planned = await plan_on_server(
+            asked(registry, **changes), registry, Server(url=url), retry_delays_s=(0.01, 0.01)
+        )
+    with pytest.raises(RunStoppedError, match="episodes were lost with the server"):
+        await evaluate(planned, tmp_path / "r", run_id="r")
+    played = list(read_journal(tmp_path / "r/journal.jsonl"))
+    assert 8 <= len(played) <= 10
+    assert all(episode.errors and not episode.rewards for episode in played)
+    with serving(port=int(url.rpartition(":")[2])):
+        resumed = Resumption.of(planned, tmp_path / "r", read_manifest(tmp_path / "r"), retry_errors=True)
+        results = await evaluate(planned, tmp_path / "r", run_id="r", resumed=resumed)
+    assert (results.error_count, sum(task.episodes for task in results.tasks)) == (0, 60)
 
 
 # -- which tasks ------------------------------------------------------------------------------------------------------

@@ -243,6 +243,17 @@ def test_a_sum_does_not_depend_on_the_order_of_episodes(tmp_path: Path) -> None:
     assert summarize(episodes, Observations()) == summarize(reversed(episodes), Observations())
 
 
+def test_a_sum_of_dollars_does_not_depend_on_the_order_of_episodes(tmp_path: Path) -> None:
+    costs = iter([0.1, 1e16, 0.7, 0.3, 2.5, 1e-9] * 6)
+
+    def acts(observation: SupportQueueObservation) -> AgentReply:
+        return AgentReply(action=an_action(), usage=Usage(calls=1, input_tokens=1, cost_usd=next(costs)))
+
+    asyncio.run(run(house(Acts(acts), tasks=3), tmp_path / "r", repeats=2))
+    episodes = episodes_in(tmp_path / "r")
+    assert summarize(episodes).agent_usage == summarize(reversed(episodes)).agent_usage
+
+
 def test_a_journal_line_that_is_none_is_named(tmp_path: Path) -> None:
     asyncio.run(run(house(Acts()), tmp_path / "r"))
     with (tmp_path / "r/journal.jsonl").open("a") as journal:

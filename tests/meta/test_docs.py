@@ -21,6 +21,7 @@ from supportbench import Registry, encode, hookspecs
 from supportbench.cli import cli
 from supportbench.cli.grade import LoggedAction
 from supportbench.codec import _RENAMED
+from supportbench.evaluation.copyable_concepts import CopyableConcept
 from supportbench.evaluation.manifests import Asked, Origin, RunManifest, TaskManifest
 from supportbench.evaluation.regrade_report import Change, RegradeReport, TaskChange, TicketChange, UnscoredTicket
 from supportbench.evaluation.results import PluginCard, Results, TaskResult
@@ -156,6 +157,7 @@ _TABLES: Final[Mapping[str, Mapping[str, type[Any]]]] = {
         "Task of a regrade": TaskChange,
         "Ticket of a regrade": TicketChange,
         "Unscored ticket": UnscoredTicket,
+        "Concept of a lint": CopyableConcept,
         "Check of a lint": CheckReport,
         "Rule of a lint": RuleReport,
         "Miss": Miss,

@@ -55,6 +55,8 @@ PUBLIC = {
     "PluginCallError",
     "PluginError",
     "PluginFailure",
+    "Price",
+    "Prices",
     "PluginLoadError",
     "ProviderError",
     "RefusedMessageError",

@@ -18,6 +18,7 @@ import pytest
 import supportbench
 from supportbench import Registry, decode, decode_toml
 from supportbench.cli.grade import LoggedAction
+from supportbench.endpoint.prices import PriceFile
 from supportbench.evaluation.manifests import RunManifest
 from supportbench.evaluation.results import Results
 from supportbench.plugins import Plugin, PluginSet
@@ -44,6 +45,7 @@ from tests.stubs.openai_endpoint import OpenAIStub, completion
 TYPES: Final[Mapping[str, type[Any]]] = {
     **{name: getattr(supportbench, name) for name in supportbench.__all__ if attrs.has(getattr(supportbench, name))},
     "LoggedAction": LoggedAction,
+    "PriceFile": PriceFile,
     "Results": Results,
     "RunManifest": RunManifest,
     "TicketLine": _TicketLine,

@@ -33,9 +33,9 @@ class Served:
 @contextlib.contextmanager
 def serving(registry: Registry | None = None, **settings: Any) -> Iterator[Served]:
     """Within the block a server with these settings is up."""
-    wanted = ServerSettings(port=0, **settings)
+    wanted = ServerSettings(**{"port": 0, **settings})
     app = create_app(wanted, registry or load_registry({}).check())
-    listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
+    listener = socket.create_server(("127.0.0.1", wanted.port), backlog=2048)
     config = uvicorn.Config(
         app,
         log_config=None,

@@ -15,7 +15,7 @@ from supportbench.wording import counted
 NEXT_MOVES: Final[Mapping[str, str]] = frozendict(
     oracle_max="Look at the tickets that the oracle misses: the answer key contradicts itself, or asks for too much.",
     floor_gap="Mix the tickets, so that no one decision fits most, or give more weight to what needs reading.",
-    canary_floor="Ask each text for more concepts, or grade texts by a component that is harder to feed with words.",
+    canary_floor="Ask for more concepts, and for none that the ticket says itself: supportbench lint --concepts.",
     no_solution_leakage="Take the expected decision and the key's phrases out of what agents see.",
     verifier_determinism="Take time, chance and memory out of the components; ask a judge for several votes.",
     replayability="Let components keep nothing from one action to the next; the ticket's history is in the submission.",

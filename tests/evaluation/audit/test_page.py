@@ -67,13 +67,11 @@ async def test_the_example_policy_of_the_how_to_comes_to_what_that_page_says(
     assert report.passed
 
 
-@pytest.mark.parametrize("task_id", ["easy_inbox_cleanup", "hard_exec_escalations"])
-async def test_the_tasks_that_miss_a_bound_on_their_own_are_those_that_the_page_names(
-    registry: Registry, task_id: str
-) -> None:
+@pytest.mark.parametrize("task_id", ["easy_inbox_cleanup", "medium_sla_defense", "hard_exec_escalations"])
+async def test_each_task_keeps_its_bounds_by_itself_as_the_page_says(registry: Registry, task_id: str) -> None:
     report = await audited(registry, "triage", task_id=task_id)
-    assert [check.check for check in report.checks if check.verdict == "fail"] == ["canary_floor"]
-    assert f"`{task_id}`" in PAGE.read_text(encoding="utf-8").partition("## What they earn")[0]
+    assert [check.check for check in report.checks if check.verdict == "fail"] == []
+    assert "keep every bound together, and each by itself" in PAGE.read_text(encoding="utf-8")
 
 
 def test_the_how_to_says_of_each_check_what_to_do() -> None:

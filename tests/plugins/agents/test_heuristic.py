@@ -35,7 +35,7 @@ from tests.strategies import taxonomies, tickets
 Decision: TypeAlias = tuple[str, str, str]
 
 # Nothing is lost on a decision. What is lost on words, and why, is what the rules say of every reply:
-# - it tells nothing of our own records or pages before somebody has checked them (one invoice; status page);
+# - it tells nothing of our own records or pages before somebody has checked them (one charge; a wrong status page);
 # - it does not ask for what the customer says is done (nobody touches the mail; the traces are intact);
 # - the date that a summary names is when the contract ends, not who signs before that (CFO).
 MISSED: Final = {
@@ -43,9 +43,9 @@ MISSED: Final = {
     "INB-2058": (),
     "SLA-3107": ("not click",),
     "SLA-3112": (),
-    "SLA-3119": ("one invoice",),
-    "EXE-4410": ("status page",),
-    "EXE-4417": ("audit log",),
+    "SLA-3119": ("one charge",),
+    "EXE-4410": ("status page is not",),
+    "EXE-4417": ("audit trail",),
     "EXE-4423": ("CFO",),
     "EXE-4431": (),
 }

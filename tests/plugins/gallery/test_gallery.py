@@ -11,12 +11,15 @@ import attrs
 import pytest
 
 from supportbench import (
+    AnswerKey,
     Case,
     Registry,
+    Submission,
     SupportQueueAction,
     SupportQueueObservation,
     Task,
     Taxonomy,
+    Ticket,
     fold,
     honest_answer,
 )
@@ -26,6 +29,7 @@ from supportbench.evaluation.audit.subject import Audit, Subject, choose
 from supportbench.offers import is_dishonest
 from supportbench_gallery import supportbench_agents
 from supportbench_gallery.study import best_phrases
+from supportbench_gallery.wording import wording
 from tests.evaluation.audit.packs import a_case, a_task
 
 POLICIES: dict[str, Any] = {agent.name: agent for agent in supportbench_agents()}
@@ -139,6 +143,63 @@ async def test_a_parrot_says_what_the_ticket_says(tasks: tuple[Task, ...]) -> No
         shown = fold(" ".join((case.ticket.subject, case.ticket.body, *case.ticket.recent_events)))
         assert fold(summary) in shown
         assert len(summary.split()) == 12
+
+
+_EXTRACTS = ("cheat_extract", "cheat_extract_note", "cheat_extract_middles")
+
+
+@pytest.mark.parametrize("name", _EXTRACTS)
+async def test_an_extract_says_nothing_but_the_ticket_and_what_it_says_of_every_ticket(
+    name: str, tasks: tuple[Task, ...]
+) -> None:
+    words = wording()
+    frames = fold(" ".join((*words.extract_summary_frames, *words.extract_reply_frames))).split()
+    for task in tasks:
+        for case, summary, response in await _texts(name, task, ()):
+            ticket = fold(" ".join((case.ticket.subject, case.ticket.body, *case.ticket.recent_events))).split()
+            assert {*fold(f"{summary} {response}").split()} <= {*ticket, *frames}
+            assert summary
+            assert len(summary.split()) <= 78
+            assert len(response.split()) <= 130
+
+
+@pytest.mark.parametrize("name", _EXTRACTS)
+async def test_an_extract_knows_no_answer_key(name: str, tasks: tuple[Task, ...]) -> None:
+    assert await _texts(name, tasks[0], tasks) == await _texts(name, tasks[0], ())
+
+
+async def test_an_extract_takes_what_matters_and_each_word_of_it_once(tasks: tuple[Task, ...]) -> None:
+    for case, note, _ in await _texts("cheat_extract_note", tasks[2], ()):
+        runs = note.split(", ")
+        assert 4 <= len(fold(note).split()) <= 12
+        assert all(len(run.split()) <= 2 for run in runs)
+        assert len({*map(fold, runs)}) == len(runs), case.ticket.ticket_id
+    (_, note, _), *_ = await _texts("cheat_extract_note", tasks[0], ())
+    assert "password reset" in note
+
+
+async def test_an_extract_of_a_copyable_key_earns_what_the_ticket_says(registry: Registry) -> None:
+    """Where the ticket itself has the concepts' words, whoever takes them out of it is credited: the trick works."""
+    said = "The export of the invoices stopped. A refund of the second charge is wanted before the deadline."
+    key = AnswerKey(priority="P2", summary_concepts=[["export"], ["refund"], ["deadline"]])
+    case = Case(ticket=Ticket(ticket_id="E-1", subject="Invoices", body=said), answer_key=key)
+    task = a_task("copyable", case)
+    ((_, summary, _),) = await _texts("cheat_extract", task, ())
+    action = SupportQueueAction(
+        priority="P2", queue="billing", disposition="respond", summary=summary, response="", confidence=1.0
+    )
+    coverage = registry.components["concept_coverage"]
+    score = await coverage.score(Submission(task=task, case=case, action=action))
+    assert score.score is not None
+    assert score.score >= 2 / 3
+
+
+async def test_a_ticket_without_words_has_no_extract() -> None:
+    empty = a_task(
+        "empty", Case(ticket=Ticket(ticket_id="E-2", subject="…", body="!"), answer_key=AnswerKey(priority="P2"))
+    )
+    for name in _EXTRACTS:
+        assert [texts for _, *texts in await _texts(name, empty, ())] == [["", ""]]
 
 
 async def test_shuffled_words_are_those_of_the_honest_answer(tasks: tuple[Task, ...]) -> None:
