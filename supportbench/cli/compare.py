@@ -123,8 +123,8 @@ def _failed(report: CompareReport) -> Iterator[str]:
 def _row(each: Comparison) -> list[str]:
     return [
         each.run,
-        f"{each.first_mean:.2f}",
-        f"{each.mean:.2f}",
+        f"{each.first_mean:.3f}",
+        f"{each.mean:.3f}",
         _signed(each.difference),
         "–" if each.low is None or each.high is None else f"{_signed(each.low)} to {_signed(each.high)}",
         "–" if each.p_holm is None else f"{each.p_holm:.3f}" if each.p_holm >= 0.001 else "<0.001",
@@ -143,7 +143,7 @@ def _told(each: Comparison) -> Iterator[str]:
     if number := sum(left_out.values()):
         yield f"{number} left out: {', '.join(f'{some} {where}' for where, some in left_out.items() if some)}."
     if each.detectable is not None:
-        yield f"A true difference of {each.detectable:.2f} would be found in 4 of 5 such comparisons."
+        yield f"A true difference of {each.detectable:.3f} would be found in 4 of 5 such comparisons."
 
 
 def _flip_row(flip: Flip) -> list[str]:
@@ -152,4 +152,4 @@ def _flip_row(flip: Flip) -> list[str]:
 
 
 def _signed(value: float) -> str:
-    return f"{value:+.2f}".replace("-", "−")
+    return f"{value:+.3f}".replace("-", "−")
