@@ -24,6 +24,7 @@ _COMMANDS: Final = (
     "run",
     "grade",
     "regrade",
+    "compare",
     "serve",
     "tasks",
     "plugins",

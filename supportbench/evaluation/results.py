@@ -178,14 +178,14 @@ class _Tally:
     def __init__(self, first: Episode) -> None:
         self._first = attrs.evolve(first, steps=())
         self._episodes = self._unsafe = self._untold = self._unscored = self._unreached = self._tickets = 0
-        self._rewards: dict[int, tuple[float, ...]] = {}
-        self._scores: dict[str, dict[int, list[float]]] = {}
+        self._rewards, self._repeats = array("d"), array("Q")
+        self._scores: dict[str, array[float]] = {}
         self._messages: dict[int, tuple[str, ...]] = {}
 
     def add(self, episode: Episode) -> None:
         self._episodes += 1
-        self._rewards[episode.repeat] = episode.rewards
-        self._messages[episode.repeat] = episode.errors
+        if messages := episode.errors:
+            self._messages[episode.repeat] = messages
         self._unscored += episode.unscored
         for step in episode.steps:
             self._tickets += 1
@@ -197,18 +197,18 @@ class _Tally:
             return
         self._unsafe += step.grade.unsafe
         self._untold += not step.grade.components
+        self._rewards.append(step.grade.reward)
+        self._repeats.append(repeat)
         for name, part in step.grade.components.items():
-            scores = self._scores.setdefault(name, {}).setdefault(repeat, [])
+            scores = self._scores.setdefault(name, array("d"))
             if part.score is not None:
                 scores.append(part.score)
 
     def result(self) -> TaskResult:
         first = self._first
-        rewards = tuple(reward for repeat in sorted(self._rewards) for reward in self._rewards[repeat])
-        means = {
-            name: _mean([score for scores in by_repeat.values() for score in scores])
-            for name, by_repeat in self._scores.items()
-        }
+        places = sorted(range(len(self._repeats)), key=self._repeats.__getitem__)
+        rewards = tuple(map(self._rewards.__getitem__, places))
+        means = {name: _mean(scores) for name, scores in self._scores.items()}
         errors = tuple(text for repeat in sorted(self._messages) for text in self._messages[repeat])
         score = _mean(rewards)
         return TaskResult(

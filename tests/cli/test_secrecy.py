@@ -168,6 +168,8 @@ WAYS: Final = (
     Way(("regrade", "run", "--out", "new", "--json"), FAILS, code=1, says="failed at ticket 'C-1'"),
     Way(("regrade", "run", "--out", "new"), CHECK_FAILS, code=1, says="1 ticket is unscored"),
     Way(("regrade", "other"), code=2, says="is not what it was when it was played"),
+    Way(("compare", "run", "run"), says="3 pairs of replies to 3 tickets."),
+    Way(("compare", "run", "run", "--json"), says='"p_holm"'),
     Way(("lint", "--safety"), code=None),
     Way(("lint", "--safety", "--json"), code=None),
     Way(("audit", "--task", "canary"), code=None, says="canary"),

@@ -26,6 +26,7 @@ from supportbench.evaluation.manifests import Asked, Origin, RunManifest, TaskMa
 from supportbench.evaluation.regrade_report import Change, RegradeReport, TaskChange, TicketChange, UnscoredTicket
 from supportbench.evaluation.results import PluginCard, Results, TaskResult
 from supportbench.evaluation.safety_pairs import CheckReport, Miss, RuleReport
+from supportbench.evaluation.statistics.comparison import ComparedRun, CompareReport, Comparison, Flip
 from supportbench.evaluation.statistics.records import (
     Calibration,
     Latencies,
@@ -148,6 +149,10 @@ _TABLES: Final[Mapping[str, Mapping[str, type[Any]]]] = {
         "Asked": Asked,
         "Origin": Origin,
         "What supportbench regrade --json prints": RegradeReport,
+        "What supportbench compare --json prints": CompareReport,
+        "Compared run": ComparedRun,
+        "Comparison": Comparison,
+        "Flip": Flip,
         "Change": Change,
         "Task of a regrade": TaskChange,
         "Ticket of a regrade": TicketChange,

@@ -85,20 +85,23 @@ def expected_calibration_error(bins: tuple[ReliabilityBin, ...]) -> float:
 def selective_risks(confidence: Floats, outcome: Floats) -> Floats:
     """Return for every k the share of failures among the k most confident replies: the risk at coverage k/n.
 
-    Among equal confidences nobody comes first: each counts as their mean. The mean of all risks is the area under the
-    risk-coverage curve, AURC (Geifman and El-Yaniv 2017, arXiv:1705.08500; Geifman, Uziel and El-Yaniv 2019,
-    arXiv:1805.08206), in [0, 1], 0 is best; without any order it would be the share of failures.
+    The forecasts come in ascending order. Among equal confidences nobody comes first: each counts as their mean. The
+    mean of all risks is the area under the risk-coverage curve, AURC, in [0, 1], 0 is best (Geifman and El-Yaniv 2017,
+    arXiv:1705.08500; Geifman, Uziel and El-Yaniv 2019, arXiv:1805.08206). Without any order it would be the share of
+    failures.
     """
-    _, group, sizes = np.unique(-confidence, return_inverse=True, return_counts=True)
-    failures = np.bincount(group, weights=1 - outcome) / sizes
-    expected: Floats = np.repeat(failures, sizes)
-    risks: Floats = np.cumsum(expected) / np.arange(1, len(expected) + 1)
-    return np.clip(risks, 0.0, 1.0)
+    falling, number = confidence[::-1], len(confidence)
+    begins = np.flatnonzero(np.concatenate(([True], falling[1:] != falling[:-1])))
+    sizes = np.diff(begins, append=number)
+    failures = np.add.reduceat(1 - outcome[::-1], begins) / sizes
+    risks: Floats = np.cumsum(np.repeat(failures, sizes))
+    risks /= np.arange(1, number + 1)
+    return np.clip(risks, 0.0, 1.0, out=risks)
 
 
 def _points(confidence: Floats, risks: Floats) -> list[RiskPoint]:
     """Return at most twenty points of the curve, from the most confident replies to all of them."""
-    replies, falling = len(risks), np.sort(confidence)[::-1]
+    replies, falling = len(risks), confidence[::-1]
     places = sorted({-(-replies * part // _COVERAGES) for part in range(1, _COVERAGES + 1)})
     return [
         RiskPoint(coverage=place / replies, confidence=float(falling[place - 1]), risk=float(risks[place - 1]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping
 
 import numpy as np
@@ -16,25 +17,24 @@ from supportbench.evaluation.statistics.repeats import pass_rates
 def compute(observed: Observations) -> Statistics:
     """Return the figures; they are the same in whatever order the episodes came."""
     replies = _Replies(observed)
-    some = replies.number > 0
+    some, everything = replies.number > 0, np.arange(replies.number, dtype=np.int32)
+    forecast = ~np.isnan(replies.confidence)
     return Statistics(
         confidence_level=CONFIDENCE_LEVEL,
         tickets=len(observed.tickets),
         replies=replies.number,
         errors=observed.errors,
         unreached=observed.unreached,
-        average_score=mean_of(replies.reward, replies.ticket, replies.task_weights()) if some else None,
+        average_score=mean_of(replies.reward, replies.ticket, replies.task_weights(everything)) if some else None,
         success=rate_of(replies.success, replies.ticket) if some else None,
-        unsafe=replies.unsafe_rate(np.arange(replies.number)),
+        unsafe=replies.unsafe_rate(everything),
         tasks=tuple(replies.tasks()),
         components=replies.components(),
         queues=replies.means_by(observed.queue),
         priorities=replies.means_by(observed.priority),
         customer_tiers=replies.means_by(observed.tier),
         repeats=pass_rates(replies.success, replies.ticket) if some else (),
-        calibration=calibration_of(
-            replies.confidence[~np.isnan(replies.confidence)], replies.success[~np.isnan(replies.confidence)]
-        ),
+        calibration=calibration_of(replies.confidence[forecast], replies.success[forecast]),
         latency_s=latencies_of(replies.latency_s),
         agent_spending=observed.agent.sum(),
         judge_spending=observed.judge.sum(),
@@ -63,25 +63,25 @@ class _Replies:
     def __init__(self, observed: Observations) -> None:
         self._observed = observed
         self._keys = sorted(observed.tickets)
-        rank = np.empty(len(self._keys), dtype=np.int64)
+        rank = np.empty(len(self._keys), dtype=np.int32)
         for place, key in enumerate(self._keys):
             rank[observed.tickets[key]] = place
         ticket = rank[_whole(observed.ticket)]
-        self._order = np.lexsort((_whole(observed.repeat), ticket))
+        self._order: Places = np.lexsort((_whole(observed.repeat), ticket)).astype(np.int32)
         self.ticket: Places = ticket[self._order]
         self.number = len(self.ticket)
         self.reward = _real(observed.reward)[self._order]
         self.success = np.round(self.reward, 9) >= SUCCESS
         self.confidence = _real(observed.confidence)[self._order]
         self.latency_s = _real(observed.latency_s)[self._order]
-        self._unsafe = np.asarray(observed.unsafe, dtype=np.int8)[self._order]
+        self._unsafe = _whole(observed.unsafe)[self._order]
         places = [key[:4] for key in self._keys]
         self._tasks = {place: number for number, place in enumerate(dict.fromkeys(places))}
-        self._task_of_ticket = np.array([self._tasks[place] for place in places], dtype=np.int64)
+        self._task_of_ticket = np.array([self._tasks[place] for place in places], dtype=np.int32)
 
-    def task_weights(self, rows: Places | None = None) -> Floats:
+    def task_weights(self, rows: Places) -> Floats:
         """Return a weight for each row with which a mean is the mean of the tasks' means."""
-        tasks = self._task_of_ticket[self.ticket if rows is None else self.ticket[rows]]
+        tasks = self._task_of_ticket[self.ticket[rows]]
         weights: Floats = 1 / np.bincount(tasks)[tasks]
         return weights
 
@@ -114,8 +114,8 @@ class _Replies:
 
     def components(self) -> Mapping[str, Mean]:
         """Return the mean of each component, over the replies to which it applies."""
-        where = np.empty(self.number, dtype=np.int64)
-        where[self._order] = np.arange(self.number)
+        where = np.empty(self.number, dtype=np.int32)
+        where[self._order] = np.arange(self.number, dtype=np.int32)
         means = {}
         for name, scores in sorted(self._observed.scores.items()):
             rows = where[_whole(scores.rows)]
@@ -133,9 +133,9 @@ class _Replies:
         }
 
 
-def _whole(numbers: object) -> Places:
-    return np.asarray(numbers, dtype=np.int64)
+def _whole(numbers: array[int]) -> Places:
+    return np.frombuffer(numbers, dtype=numbers.typecode) if numbers else np.empty(0, dtype=np.int64)
 
 
-def _real(numbers: object) -> Floats:
-    return np.asarray(numbers, dtype=np.float64)
+def _real(numbers: array[float]) -> Floats:
+    return np.frombuffer(numbers, dtype=np.float64) if numbers else np.empty(0, dtype=np.float64)

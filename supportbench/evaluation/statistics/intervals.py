@@ -13,7 +13,7 @@ from scipy import stats
 from supportbench.evaluation.statistics.records import FEWEST_TICKETS, Mean, Rate
 
 Floats: TypeAlias = NDArray[np.float64]
-Places: TypeAlias = NDArray[np.int64]
+Places: TypeAlias = NDArray[np.integer[Any]]
 
 CONFIDENCE_LEVEL: Final = 0.95
 _SEED: Final = 20_240_229
@@ -23,7 +23,7 @@ _MOST_RESAMPLES: Final = 9_999
 _ALIKE: Final = 1e-9
 _FEWEST_RESAMPLES: Final = 999
 _MOST_DRAWS: Final = 20_000_000
-_DRAWS_AT_ONCE: Final = 1_000_000
+_DRAWS_AT_ONCE: Final = 200_000
 
 
 def random_numbers() -> np.random.Generator:

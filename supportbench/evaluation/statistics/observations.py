@@ -22,11 +22,11 @@ UNTOLD: Final = -1
 
 
 class Labels:
-    """One label a row, kept as a small number; -1 where there is none."""
+    """One label a row, kept as a number; -1 where there is none."""
 
     def __init__(self) -> None:
         self.names: dict[str, int] = {}
-        self.rows = array("q")
+        self.rows = array("i")
 
     def add(self, name: str | None) -> None:
         """Append a row."""
@@ -37,7 +37,7 @@ class Scores:
     """A component's scores and the rows that they belong to: it need not apply to every ticket."""
 
     def __init__(self) -> None:
-        self.rows = array("q")
+        self.rows = array("I")
         self.scores = array("d")
 
 
@@ -80,7 +80,7 @@ class Observations:
         self._tiers = tiers
         self.tickets: dict[TicketKey, int] = {}
         self.errors = self.unreached = 0
-        self.ticket, self.repeat = array("q"), array("q")
+        self.ticket, self.repeat = array("I"), array("Q")
         self.reward, self.confidence, self.latency_s = array("d"), array("d"), array("d")
         self.unsafe = array("b")
         self.queue, self.priority, self.tier = Labels(), Labels(), Labels()
