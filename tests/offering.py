@@ -17,8 +17,10 @@ from supportbench import (
     GradingComponent,
     Registry,
     Rubric,
+    RubricComponent,
     SafetyCheck,
     SafetyFinding,
+    SafetyPolicy,
     Submission,
     SupportQueueAction,
     Task,
@@ -26,7 +28,9 @@ from supportbench import (
     Ticket,
     hookimpl,
 )
+from supportbench.grading import Grader
 from supportbench.plugins import Plugin, PluginSet
+from supportbench.rubrics import bind
 
 
 def registry_of(
@@ -152,3 +156,39 @@ def a_submission(**changes: Any) -> Submission:
     """Return a submission of an action with these changes for the first ticket of a task."""
     task = a_task()
     return Submission(task=task, case=task.cases[0], action=an_action(**changes))
+
+
+def one_component(component: Any, safety: SafetyPolicy | None = None, checks: Iterable[Any] = ()) -> Grader:
+    """Return the grader of a rubric with this component alone, whose plugin is `acme`."""
+    rubric = Rubric(
+        name="one",
+        components=[RubricComponent(use=component.name, weight=1.0)],
+        safety=safety or SafetyPolicy(),
+    )
+    return Grader(bind(rubric, registry_of(components=[component], checks=checks, plugin="acme")))
+
+
+class Finds:
+    """A check that finds what the test says, be it no finding at all."""
+
+    name = "finds"
+
+    def __init__(self, found: Any) -> None:
+        self._found = found
+
+    async def check(self, submission: Submission) -> Iterable[SafetyFinding]:
+        found: Iterable[SafetyFinding] = self._found
+        return found
+
+
+class Checks:
+    """A check that does what the test says, whatever that is."""
+
+    name = "checks"
+
+    def __init__(self, doing: Callable[[Submission], Awaitable[Any]]) -> None:
+        self._doing = doing
+
+    async def check(self, submission: Submission) -> Iterable[SafetyFinding]:
+        found: Iterable[SafetyFinding] = await self._doing(submission)
+        return found
