@@ -14,6 +14,20 @@ EVERY_S: Final = 10.0
 """Where nobody sees a bar, a line says how far it is, so often at most."""
 
 
+def line_now_and_then(clock: Callable[[], float], every_s: float) -> Callable[[str], None]:
+    """Return what writes a line to standard error, unless it has done so, or begun, less than `every_s` ago."""
+    told_at = clock()
+
+    def tell(line: str) -> None:
+        nonlocal told_at
+        if clock() - told_at >= every_s:
+            told_at = clock()
+            sys.stderr.write(f"{line}\n")
+            sys.stderr.flush()
+
+    return tell
+
+
 @contextmanager
 def progress(doing: str, total: int, noun: str) -> Iterator[Callable[[int], None]]:
     """Within the block a bar says what is being done; call what it yields with how much of it is done since.
@@ -42,16 +56,8 @@ def stages(
     On a terminal that is a bar with the time that it takes; elsewhere a line now and then.
     """
     if not sys.stderr.isatty():
-        told_at = clock()
-
-        def tell(stage: str, place: int, total: int) -> None:
-            nonlocal told_at
-            if clock() - told_at >= every_s:
-                told_at = clock()
-                sys.stderr.write(f"{doing}: {place} of {total}, {printable(stage)}\n")
-                sys.stderr.flush()
-
-        yield tell
+        tell = line_now_and_then(clock, every_s)
+        yield lambda stage, place, total: tell(f"{doing}: {place} of {total}, {printable(stage)}")
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import attrs
 
-from supportbench.cli.progress import EVERY_S
+from supportbench.cli.progress import EVERY_S, line_now_and_then
 from supportbench.models import Episode, Usage
 
 
@@ -27,7 +27,7 @@ class _SoFar:
         self.graded += len(episode.rewards)
         self.errors += len(episode.errors)
         for step in episode.steps:
-            for usage in (step.usage, step.judge_usage if step.grade is None else step.grade.usage):
+            for usage in (step.usage, step.grading_usage):
                 self.used += usage or Usage()
 
     def __str__(self) -> str:
@@ -51,18 +51,15 @@ def progress_of_run(
     """
     so_far, done = _SoFar(), behind
     if not sys.stderr.isatty():
-        told_at = clock()
+        tell = line_now_and_then(clock, every_s)
 
-        def tell(episode: Episode) -> None:
-            nonlocal done, told_at
+        def count(episode: Episode) -> None:
+            nonlocal done
             so_far.add(episode)
             done += 1
-            if clock() - told_at >= every_s:
-                told_at = clock()
-                sys.stderr.write(f"playing: {done} of {total} episodes, {so_far}\n")
-                sys.stderr.flush()
+            tell(f"playing: {done} of {total} episodes, {so_far}")
 
-        yield tell
+        yield count
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

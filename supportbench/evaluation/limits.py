@@ -27,7 +27,7 @@ class RunStoppedError(RunError):
     """A run was stopped before all was played; the message is the end of a sentence about it."""
 
 
-class Spending:
+class Budget:
     """What a run has used so far, and why it should begin no further episode, if it should not.
 
     Where the last `patience` episodes all failed to reach the server that they are played on, the others would, too.
@@ -49,7 +49,7 @@ class Spending:
     def add(self, episode: Episode) -> None:
         """Count what an episode used."""
         for step in episode.steps:
-            for usage in (step.usage, step.judge_usage if step.grade is None else step.grade.usage):
+            for usage in (step.usage, step.grading_usage):
                 if usage is not None:
                     self._add(usage)
         is_lost = any(step.error_kind == "server" for step in episode.steps)

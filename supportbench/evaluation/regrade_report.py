@@ -129,7 +129,7 @@ class Comparing:
                 )
             )
         for step in episode.now.steps:
-            used = step.judge_usage if step.grade is None else step.grade.usage
+            used = step.grading_usage
             if used is not None:
                 self._usage = used if self._usage is None else self._usage + used
 

@@ -12,6 +12,7 @@ from typing import Literal
 
 import attrs
 
+from supportbench.evaluation.spent import Spent
 from supportbench.evaluation.statistics.figures import statistics_of
 from supportbench.evaluation.statistics.observations import Observations
 from supportbench.evaluation.statistics.records import Statistics, succeeded
@@ -133,7 +134,7 @@ def summarize(episodes: Iterable[Episode], observed: Observations | None = None)
     One pass; memory grows with the number of tickets, not with what was said about them.
     """
     tallies: dict[tuple[str, str, int], _Tally] = {}
-    by_agent, by_judges = _Spent(), _Spent()
+    by_agent, by_judges = Spent(), Spent()
     for episode in episodes:
         place = (episode.provider, episode.split, episode.index)
         if place not in tallies:
@@ -143,33 +144,10 @@ def summarize(episodes: Iterable[Episode], observed: Observations | None = None)
             observed.add(episode)
         for step in episode.steps:
             by_agent.add(step.usage)
-            by_judges.add(step.judge_usage if step.grade is None else step.grade.usage)
+            by_judges.add(step.grading_usage)
     tasks = tuple(tallies[place].result() for place in sorted(tallies))
     statistics = None if observed is None else statistics_of(observed)
     return Summary(tasks=tasks, agent_usage=by_agent.usage, judge_usage=by_judges.usage, statistics=statistics)
-
-
-class _Spent:
-    """What was used, while it comes in, in any order: the sum of dollars is rounded once, at the end."""
-
-    def __init__(self) -> None:
-        self._counted: Usage | None = None
-        self._costs = array("d")
-
-    def add(self, usage: Usage | None) -> None:
-        if usage is None:
-            return
-        if usage.cost_usd is not None:
-            self._costs.append(usage.cost_usd)
-        counted = attrs.evolve(usage, cost_usd=None)
-        self._counted = counted if self._counted is None else self._counted + counted
-
-    @property
-    def usage(self) -> Usage | None:
-        """The sum, None where nothing was used; its cost is that of what has one."""
-        if self._counted is None:
-            return None
-        return attrs.evolve(self._counted, cost_usd=math.fsum(self._costs) if self._costs else None)
 
 
 class _Tally:

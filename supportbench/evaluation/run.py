@@ -16,7 +16,7 @@ import attrs
 from supportbench.errors import HookError, RunError, SupportbenchError
 from supportbench.evaluation.episode import EpisodePlayer
 from supportbench.evaluation.journal import RESULTS, Place, RunFolder, place_of, played, write_json
-from supportbench.evaluation.limits import Limits, RunStoppedError, Spending
+from supportbench.evaluation.limits import Budget, Limits, RunStoppedError
 from supportbench.evaluation.manifests import RunManifest, manifest_of
 from supportbench.evaluation.planning import PlannedRun
 from supportbench.evaluation.results import PluginCard, Results, Summary, summarize
@@ -87,17 +87,17 @@ async def evaluate(
     player = EpisodePlayer(
         registry=registry, environments=planned.environments, agent=evaluation.agent, timeout_s=limits.timeout_s
     )
-    spending = Spending(limits, patience=max(_PATIENCE, 2 * evaluation.concurrency))
+    budget = Budget(limits, patience=max(_PATIENCE, 2 * evaluation.concurrency))
     with contextlib.closing(folder):
         async with closing((*registry.offers(), evaluation.agent.agent, *planned.environments.offers())):
-            for episode in folder.episodes() if spending.is_limited else ():
-                spending.add(episode)
-            playing = _played(planned, player, behind, spending)
+            for episode in folder.episodes() if budget.is_limited else ():
+                budget.add(episode)
+            playing = _played(planned, player, behind, budget)
             async with watch(registry), syncing(folder) as to_disk, contextlib.aclosing(playing) as episodes:
                 async for episode in episodes:
                     folder.append(episode)
                     to_disk()
-                    spending.add(episode)
+                    budget.add(episode)
                     on_episode(episode)
             # Before anything is closed: what a plugin does at its end must not cost the results.
             tiers = {(task.provider, task.split, task.index): task.customer_tiers for task in planned.tasks}
@@ -114,13 +114,13 @@ async def evaluate(
 
 
 async def _played(
-    planned: PlannedRun, player: EpisodePlayer, behind: frozenset[Place], spending: Spending
+    planned: PlannedRun, player: EpisodePlayer, behind: frozenset[Place], budget: Budget
 ) -> AsyncGenerator[Episode, None]:
     """Yield the episodes that the executor plays; an executor that loses one, or invents one, is at fault."""
     who = f"executor {planned.executor.name!r}"
     missing = {place_of(spec) for spec in planned.specs()} - behind
     left = (spec for spec in planned.specs() if place_of(spec) not in behind)
-    affordable = takewhile(lambda spec: spending.reason_to_stop is None, left)
+    affordable = takewhile(lambda spec: budget.reason_to_stop is None, left)
     try:
         run = planned.executor.run(player.play, affordable, concurrency=planned.evaluation.concurrency)
         async with contextlib.aclosing(run) as episodes:
@@ -131,8 +131,8 @@ async def _played(
         raise
     except Exception as error:
         raise HookError(f"{who} failed: {type(error).__name__}") from error
-    if missing and spending.reason_to_stop is not None:
-        raise RunStoppedError(f"stopped {spending.reason_to_stop}")
+    if missing and budget.reason_to_stop is not None:
+        raise RunStoppedError(f"stopped {budget.reason_to_stop}")
     if missing:
         raise HookError(f"{who} ended with {len(missing)} episodes unplayed")
 

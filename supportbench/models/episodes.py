@@ -57,6 +57,11 @@ class EpisodeStep:
     judge_usage: Usage | None = None
     latency_s: float = 0.0
 
+    @property
+    def grading_usage(self) -> Usage | None:
+        """What its grading used, whether it came to a grade or not."""
+        return self.judge_usage if self.grade is None else self.grade.usage
+
 
 @attrs.frozen(kw_only=True)
 class Episode:

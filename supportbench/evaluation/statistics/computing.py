@@ -7,10 +7,19 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from supportbench.evaluation.spent import Spent
 from supportbench.evaluation.statistics.calibration import calibration_of
 from supportbench.evaluation.statistics.intervals import CONFIDENCE_LEVEL, Floats, Places, mean_of, rate_of
 from supportbench.evaluation.statistics.observations import UNTOLD, Labels, Observations
-from supportbench.evaluation.statistics.records import SUCCESS, Latencies, Mean, Rate, Statistics, TaskStatistics
+from supportbench.evaluation.statistics.records import (
+    SUCCESS,
+    Latencies,
+    Mean,
+    Rate,
+    Spending,
+    Statistics,
+    TaskStatistics,
+)
 from supportbench.evaluation.statistics.repeats import pass_rates
 
 
@@ -36,8 +45,8 @@ def compute(observed: Observations) -> Statistics:
         repeats=pass_rates(replies.success, replies.ticket) if some else (),
         calibration=calibration_of(replies.confidence[forecast], replies.success[forecast]),
         latency_s=latencies_of(replies.latency_s),
-        agent_spending=observed.agent.sum(),
-        judge_spending=observed.judge.sum(),
+        agent_spending=_spending(observed.agent),
+        judge_spending=_spending(observed.judge),
     )
 
 
@@ -139,3 +148,17 @@ def _whole(numbers: array[int]) -> Places:
 
 def _real(numbers: array[float]) -> Floats:
     return np.frombuffer(numbers, dtype=np.float64) if numbers else np.empty(0, dtype=np.float64)
+
+
+def _spending(spent: Spent) -> Spending | None:
+    usage = spent.usage
+    if usage is None:
+        return None
+    return Spending(
+        replies=spent.told,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        calls=usage.calls,
+        priced=spent.priced,
+        cost_usd=usage.cost_usd,
+    )

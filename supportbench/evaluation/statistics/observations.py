@@ -7,8 +7,8 @@ from array import array
 from collections.abc import Mapping
 from typing import Final, TypeAlias
 
-from supportbench.evaluation.statistics.records import Spending
-from supportbench.models import Episode, EpisodeStep, Usage
+from supportbench.evaluation.spent import Spent
+from supportbench.models import Episode, EpisodeStep
 
 TicketKey: TypeAlias = tuple[str, str, int, str, str]
 """Which ticket: provider, split, index, task and ticket."""
@@ -39,38 +39,6 @@ class Scores:
     def __init__(self) -> None:
         self.rows = array("I")
         self.scores = array("d")
-
-
-class Spent:
-    """Tokens and cost while replies come in, in any order."""
-
-    def __init__(self) -> None:
-        self._replies = self._input = self._output = self._calls = 0
-        self._costs = array("d")
-
-    def add(self, usage: Usage | None) -> None:
-        """Count a reply's usage, if it is known."""
-        if usage is None:
-            return
-        self._replies += 1
-        self._input += usage.input_tokens
-        self._output += usage.output_tokens
-        self._calls += usage.calls
-        if usage.cost_usd is not None:
-            self._costs.append(usage.cost_usd)
-
-    def sum(self) -> Spending | None:
-        """Return the sums, None where no usage was known."""
-        if not self._replies:
-            return None
-        return Spending(
-            replies=self._replies,
-            input_tokens=self._input,
-            output_tokens=self._output,
-            calls=self._calls,
-            priced=len(self._costs),
-            cost_usd=math.fsum(self._costs) if self._costs else None,
-        )
 
 
 class Observations:
