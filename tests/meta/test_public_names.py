@@ -52,6 +52,7 @@ PUBLIC = {
     "PhraseFinder",
     "PhraseGroups",
     "PlayEpisode",
+    "PlayOrder",
     "PluginCallError",
     "PluginError",
     "PluginFailure",
