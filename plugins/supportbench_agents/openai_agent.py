@@ -60,6 +60,11 @@ class OpenAIAgent:
         return self.options.model if self.options else None
 
     @property
+    def variables(self) -> tuple[str, ...]:
+        """The environment variables that say where the endpoint is and what opens it."""
+        return self.connection.variables.names
+
+    @property
     def data_fingerprint(self) -> str:
         """A string that changes with the prompt's texts."""
         return prompt_fingerprint()

@@ -23,6 +23,7 @@ _RETRIES: Final = "SUPPORTBENCH_JUDGE_RETRIES"
 _CONCURRENCY: Final = "SUPPORTBENCH_JUDGE_CONCURRENCY"
 _PRICE: Final = "SUPPORTBENCH_JUDGE_PRICE"
 _KNOWN: Final = (MODEL, *_OWN.base_url, *_OWN.key, _TIMEOUT, _RETRIES, _CONCURRENCY, _PRICE)
+VARIABLES: Final = (*_KNOWN, *EndpointVariables().names, _CACHE, _CACHE_DIR)
 _ON: Final = ("on", "true", "1", "yes")
 _OFF: Final = ("off", "false", "0", "no")
 

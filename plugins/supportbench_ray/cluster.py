@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -18,6 +19,7 @@ LOCAL: Final = "local"
 _FOUND_BY_RAY: Final = ("auto", LOCAL)
 _REACHABLE_WITHIN_S: Final = 5.0
 _ANSWERS_WITHIN_S: Final = 20.0
+_ERROR: Final = re.compile(r"^(?:[\w.]*\.)?(\w+(?:Error|Exception): .*)$", re.MULTILINE)
 _STORE_BYTES: Final = 256 << 20  # orders and episodes are small; Ray's default is a third of the memory
 
 
@@ -82,19 +84,21 @@ async def _check(address: str) -> None:
     except (OSError, OverflowError) as error:  # a timeout is one, too
         raise RunError(_unreachable(address, str(error) or "no answer")) from error
     command = (sys.executable, "-m", "ray.scripts.scripts", "status", "--address", address)
-    quiet = asyncio.subprocess.DEVNULL
-    asking = await asyncio.create_subprocess_exec(*command, stdin=quiet, stdout=quiet, stderr=quiet)
+    asking = await asyncio.create_subprocess_exec(
+        *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+    )
     try:
         async with asyncio.timeout(_ANSWERS_WITHIN_S):
-            code = await asking.wait()
+            _, said = await asking.communicate()
     except TimeoutError as error:
         raise RunError(_unreachable(address, "what listens there does not answer as Ray does")) from error
     finally:
         if asking.returncode is None:
             asking.kill()
             await asking.wait()
-    if code:
-        raise RunError(_unreachable(address, f"it is no Ray {ray.__version__} that is well"))
+    if asking.returncode:
+        errors = _ERROR.findall(said.decode(errors="replace"))
+        raise RunError(_unreachable(address, errors[-1].rstrip(". ") if errors else "it does not answer as Ray does"))
 
 
 def _unreachable(address: str, why: str) -> str:

@@ -181,7 +181,7 @@ class Crew:
                 self._arrived.put_nowait(outcome.result)
 
     def _count_losses(self, held: Iterable[EpisodeSpec], error: RayError) -> None:
-        self._losses.update(held)
+        self._losses.update(list(held))
         for spec in held:
             if self._losses[spec] >= MOST_LOSSES:
                 raise RunError(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Final
 
 import attrs
@@ -40,11 +43,8 @@ class RayExecutor:
     @property
     def needs(self) -> str | None:
         """The extra that has to be installed before this can be used, None where it is."""
-        try:
-            from ray import init  # noqa: F401, PLC0415 - in an extra, and takes half a second
-        except ImportError:
-            return "supportbench[ray]"
-        return None
+        found = find_spec("ray")  # to import it takes half a second, and much memory
+        return None if found is not None and found.origin else "supportbench[ray]"
 
     def configured(self, options: RayOptions) -> RayExecutor:
         """Return the executor with these options."""
@@ -58,6 +58,7 @@ class RayExecutor:
         Raises:
             RunError: there is no cluster, a worker lacks what the run is played with, or an episode ends its workers.
         """
+        await asyncio.to_thread(import_module, "ray")  # takes half a second
         from supportbench_ray.cluster import connected  # noqa: PLC0415 - imports ray
         from supportbench_ray.crew import Crew  # noqa: PLC0415 - imports ray
 

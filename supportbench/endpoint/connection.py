@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from supportbench.endpoint.prices import VARIABLE as PRICES
 from supportbench.endpoint.prices import Prices
 from supportbench.errors import EndpointError
 
@@ -21,6 +22,11 @@ class EndpointVariables:
 
     base_url: tuple[str, ...] = ("API_BASE_URL", "OPENAI_BASE_URL")
     key: tuple[str, ...] = ("API_KEY", "HF_TOKEN", "OPENAI_API_KEY")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All variables that a connection is read from, prices included."""
+        return *self.base_url, *self.key, PRICES
 
 
 AGENTS_VARIABLES: Final = EndpointVariables()
