@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter, deque
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Collection, Iterable
 from itertools import islice
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from supportbench import Episode, EpisodeSpec, PlayOrder, RunError, Supportbench
 from supportbench_ray.worker import Greeting, Outcome, Worker
 
 MOST_LOSSES: Final = 3
-"""So often may workers be lost over one episode, or one after the other before any has said that it is ready."""
+"""So often may workers be lost over one episode, the last time over that alone; or before any is ready to play."""
 
 _CHUNKS_AT_ONCE: Final = 4
 _TOLD_TO_WAIT_AFTER_S: Final = 10.0
@@ -42,7 +42,8 @@ class Crew:
         self._chunks_each = max(1, each // self._chunk)
         self._under_way = 0
         self._losses: Counter[EpisodeSpec] = Counter()
-        self._came_back = asyncio.Event()
+        self._suspects: deque[EpisodeSpec] = deque()
+        self._changed = asyncio.Event()
         self._arrived: asyncio.Queue[Episode] = asyncio.Queue()
         self._ready: list[Any] = []
 
@@ -74,37 +75,40 @@ class Crew:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     def _is_done(self) -> bool:
-        if self._under_way or self._waiting or not self._arrived.empty():
+        if self._under_way or self._waiting or self._suspects or not self._arrived.empty():
             return False
         self._give_back(islice(self._specs, 1))
         return not self._waiting
 
-    async def _next_chunk(self) -> tuple[EpisodeSpec, ...]:
-        """Return what to play next; where nothing is left, wait, since what a lost worker had comes back."""
-        while not (chunk := self._drawn()):
-            self._came_back.clear()
-            await self._came_back.wait()
+    async def _next_chunk(self, held: Collection[EpisodeSpec]) -> tuple[EpisodeSpec, ...]:
+        """Return what to play next on a worker that plays `held`; where nothing is left, wait: lost ones come back."""
+        while not (chunk := self._drawn(held)):
+            self._changed.clear()
+            await self._changed.wait()
         self._under_way += len(chunk)
         return chunk
 
-    def _drawn(self) -> tuple[EpisodeSpec, ...]:
+    def _drawn(self, held: Collection[EpisodeSpec]) -> tuple[EpisodeSpec, ...]:
+        if any(map(self._is_suspect, held)):
+            return ()
+        if self._suspects:
+            return () if held else (self._suspects.popleft(),)
         chunk: list[EpisodeSpec] = []
         while len(chunk) < self._chunk:
             spec = self._waiting.popleft() if self._waiting else next(self._specs, None)
             if spec is None:
                 break
-            if spec in self._losses:  # goes alone, so that it takes nothing along
-                if not chunk:
-                    return (spec,)
-                self._waiting.appendleft(spec)
-                break
             chunk.append(spec)
         return tuple(chunk)
 
+    def _is_suspect(self, spec: EpisodeSpec) -> bool:
+        """Return whether a worker is to play this and nothing else: should that one be lost, too, it is known why."""
+        return self._losses[spec] >= MOST_LOSSES - 1
+
     def _give_back(self, specs: Iterable[EpisodeSpec]) -> None:
-        self._waiting.extend(specs)
-        if self._waiting:
-            self._came_back.set()
+        for spec in specs:
+            (self._suspects if self._is_suspect(spec) else self._waiting).append(spec)
+        self._changed.set()
 
     # -- one worker, and those that come after it ------------------------------------------------------------------
 
@@ -168,7 +172,7 @@ class Crew:
 
     async def _feed(self, actor: Any, who: str, held: dict[EpisodeSpec, None]) -> None:
         while True:
-            chunk = await self._next_chunk()
+            chunk = await self._next_chunk(held)
             held.update(dict.fromkeys(chunk))
             async for reference in actor.play.options(num_returns="streaming").remote(chunk):
                 outcome: Outcome = await reference
@@ -178,6 +182,7 @@ class Crew:
                     raise outcome.result
                 del held[chunk[outcome.place]]
                 self._under_way -= 1
+                self._changed.set()
                 self._arrived.put_nowait(outcome.result)
 
     def _count_losses(self, held: Iterable[EpisodeSpec], error: RayError) -> None:
