@@ -39,8 +39,7 @@ def _spelt_out(args: Sequence[str], prefix: str) -> Iterator[str]:
             continue
         name, equals, value = argument.partition("=")
         if not equals:
-            try:
-                value = next(waiting)
-            except StopIteration:
-                raise click.UsageError(f"Option {name!r} requires an argument.") from None
+            value = next(waiting, "--")
+            if value.startswith("--"):
+                raise click.UsageError(f"Option {name!r} requires an argument.")
         yield from (f"{_EXECUTOR}-option", f"{name.removeprefix(prefix).replace('-', '_')}={value}")

@@ -44,7 +44,9 @@ def planned(
     if server is not None:
         _refuse_with_env("--rubric", rubric is not None, "it is the server that grades; start it with that rubric")
         _refuse_with_env("--tickets", tickets is not None, "the tasks are the server's")
-        _refuse_with_env("--executor", executor not in (None, LOCAL_EXECUTOR), "the episodes are played on the server")
+        elsewhere = executor not in (None, LOCAL_EXECUTOR)
+        _refuse_with_env("--executor", elsewhere, "the episodes are played on the server")
+        _refuse_with_env("--executor-option", bool(rest["executor_options"]), "the episodes are played on the server")
     registry = program.load_plugins(block)
     if tickets is not None:
         tasks = read_tickets(tickets)

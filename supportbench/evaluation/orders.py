@@ -49,7 +49,7 @@ class RunPlay:
         self._played_here.add(place_of(spec))
         return episode
 
-    def order(self) -> PlayOrder:
+    def order(self) -> RunOrder:
         """Return what another process needs to play these episodes.
 
         Raises:
