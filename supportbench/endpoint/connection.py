@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from supportbench.endpoint.kept_answers import AGENT_CACHE, CACHE, CACHE_DIR
 from supportbench.endpoint.prices import VARIABLE as PRICES
 from supportbench.endpoint.prices import Prices
 from supportbench.errors import EndpointError
@@ -25,8 +26,8 @@ class EndpointVariables:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All variables that a connection is read from, prices included."""
-        return *self.base_url, *self.key, PRICES
+        """All variables that whoever asks a model reads: where it is, what opens it, prices, and answers to keep."""
+        return *self.base_url, *self.key, PRICES, CACHE, AGENT_CACHE, CACHE_DIR
 
 
 AGENTS_VARIABLES: Final = EndpointVariables()

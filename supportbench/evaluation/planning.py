@@ -15,6 +15,7 @@ from supportbench.choosing import DEFAULT_SPLIT, ChosenTask, TaskChooser
 from supportbench.evaluation.agents import ChosenAgent
 from supportbench.evaluation.environments import Environments, LocalEnvironments, PlannedTask
 from supportbench.evaluation.executors import choose_executor
+from supportbench.evaluation.statistics.facts import NOTHING, Facts, facts_of
 from supportbench.graders import Graders
 from supportbench.interfaces import LOCAL_EXECUTOR, EpisodeSpec, Executor
 from supportbench.models import Rubric
@@ -54,7 +55,7 @@ class Evaluation:
 class PlannedRun:
     """An evaluation whose tasks are chosen and whose rubrics are bound: nothing in it can be misspelt any more.
 
-    `environ` is what the registry's plugins were given.
+    `environ` is what the registry's plugins were given. `facts` are for figures, and have answer keys in them.
     """
 
     evaluation: Evaluation
@@ -62,6 +63,7 @@ class PlannedRun:
     environments: Environments
     executor: Executor
     tasks: tuple[PlannedTask, ...]
+    facts: Facts = NOTHING
     environ: Mapping[str, str] = field(factory=dict, repr=False)
 
     def offers(self) -> Iterator[object]:
@@ -105,14 +107,21 @@ def plan(evaluation: Evaluation, registry: Registry, environ: Mapping[str, str] 
     graders = Graders(registry, evaluation.rubric)
     chosen_tasks = _chosen_tasks(evaluation, TaskChooser(registry, evaluation.provider))
     tasks = tuple(PlannedTask.from_opened(graders.open(chosen)) for chosen in chosen_tasks)
+    facts = {(chosen.provider, chosen.split, chosen.index): facts_of(chosen.task) for chosen in chosen_tasks}
     executor = choose_executor(registry, evaluation.executor, evaluation.executor_options)
-    environments = LocalEnvironments(registry=registry, graders=graders, feedback=evaluation.feedback)
+    environments = LocalEnvironments(
+        registry=registry,
+        graders=graders,
+        feedback=evaluation.feedback,
+        planned={(task.provider, task.split, task.index): task for task in tasks},
+    )
     return PlannedRun(
         evaluation=evaluation,
         registry=registry,
         environments=environments,
         executor=executor,
         tasks=tasks,
+        facts=facts,
         environ=environ or {},
     )
 
