@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import re
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -14,12 +13,12 @@ from typing import Any, Final
 import ray
 
 from supportbench import RunError
+from supportbench_ray.said import raised_in
 
 LOCAL: Final = "local"
 _FOUND_BY_RAY: Final = ("auto", LOCAL)
 _REACHABLE_WITHIN_S: Final = 5.0
 _ANSWERS_WITHIN_S: Final = 20.0
-_ERROR: Final = re.compile(r"^(?:[\w.]*\.)?(\w+(?:Error|Exception): .*)$", re.MULTILINE)
 _STORE_BYTES: Final = 256 << 20  # orders and episodes are small; Ray's default is a third of the memory
 
 
@@ -97,8 +96,8 @@ async def _check(address: str) -> None:
             asking.kill()
             await asking.wait()
     if asking.returncode:
-        errors = _ERROR.findall(said.decode(errors="replace"))
-        raise RunError(_unreachable(address, errors[-1].rstrip(". ") if errors else "it does not answer as Ray does"))
+        why = raised_in(said.decode(errors="replace")) or "what listens there does not answer as Ray does"
+        raise RunError(_unreachable(address, why))
 
 
 def _unreachable(address: str, why: str) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, Collection, Iterable
+from importlib.metadata import version
 from itertools import islice
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from supportbench import Episode, EpisodeSpec, PlayOrder, RunError, SupportbenchError
+from supportbench_ray.said import said_of
 from supportbench_ray.worker import Greeting, Outcome, Worker
 
 MOST_LOSSES: Final = 3
@@ -113,24 +115,29 @@ class Crew:
     # -- one worker, and those that come after it ------------------------------------------------------------------
 
     async def _work(self, sent: Any) -> None:
-        lost_at_once = 0
+        failed_starts = 0
         make = ray.remote(Worker).options(num_cpus=1)
+        level = logging.getLogger("supportbench").getEffectiveLevel()
         while True:
-            level = logging.getLogger("supportbench").getEffectiveLevel()
             actor: Any = make.remote(sent, level)
-            who = "a worker that was being started"
+            who = ""
             try:
-                greeting = await self._greeted(actor)
-                who, lost_at_once = greeting.who, 0
+                who = (await self._greeted(actor)).who
+                failed_starts = 0
                 self._ready.append(actor)
                 await self._keep_busy(actor, who)
             except RayTaskError:  # raised in the worker, which is still there
                 raise
             except RayError as error:
-                lost_at_once += 1
-                logger.warning("Lost %s: %s. What it had begun is played again.", who, _first_line(error))
-                if lost_at_once >= MOST_LOSSES and not self._ready:
-                    raise RunError(f"No worker of the Ray cluster can be started: {_first_line(error)}") from error
+                if who:
+                    logger.warning("Lost %s: %s. What it had begun is played again.", who, said_of(error))
+                    continue
+                failed_starts += 1
+                if failed_starts == MOST_LOSSES:
+                    raise RunError(
+                        f"A worker of the Ray cluster cannot be started: {said_of(error)}. Is supportbench[ray] "
+                        f"installed on each of its machines? pip install 'supportbench[ray]=={version('supportbench')}'"
+                    ) from error
             finally:
                 if actor in self._ready:
                     self._ready.remove(actor)
@@ -191,7 +198,7 @@ class Crew:
             if self._losses[spec] >= MOST_LOSSES:
                 raise RunError(
                     f"Task {spec.task_id!r} was being played on {MOST_LOSSES} workers that were lost, one after the "
-                    f"other: {_first_line(error)}. Is there too little memory for it? Ray's logs say more."
+                    f"other: {said_of(error)}. Is there too little memory for it? Ray's logs say more."
                 ) from error
 
     async def _close(self) -> None:
@@ -207,8 +214,4 @@ async def _closed(actor: Any) -> None:
     try:
         await actor.close.remote()
     except RayError as error:
-        logger.warning("A worker of the Ray cluster was not closed in good order: %s", _first_line(error))
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
+        logger.warning("A worker of the Ray cluster was not closed in good order: %s", said_of(error))
