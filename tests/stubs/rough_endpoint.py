@@ -3,7 +3,8 @@
     with RoughEndpoint(by_turns(answering(0.05), throttled(), reset(), truncated())) as endpoint:
         …  # talk to endpoint.url; endpoint.requests counts them
 
-A `Manner` decides about each request what becomes of it; `endpoint.manner` may change meanwhile. In a process of its own, always polite:
+A `Manner` decides about each request what becomes of it; `endpoint.manner` may change meanwhile. In a process of its
+own, always polite:
 
     python -m tests.stubs.rough_endpoint --delay 0.05
 """
