@@ -68,7 +68,8 @@ class Worker:
         self._notes = _Notes()
         root = logging.getLogger()
         root.addHandler(self._notes)
-        root.setLevel(log_level)
+        root.setLevel(max(log_level, logging.INFO))  # other libraries' debugging is nobody's business
+        logging.getLogger("supportbench").setLevel(log_level)
 
     async def open(self) -> Greeting:
         """Make ready to play; return who this is."""
