@@ -22,6 +22,7 @@ from supportbench_agents.openai_answer import read_action
 from supportbench_agents.openai_options import OpenAIOptions
 from supportbench_agents.openai_prompt import answer_schema, first_messages, prompt_fingerprint, repair_text
 
+_KEEPING = "SUPPORTBENCH_AGENT_CACHE"
 _SEEDS = 1 << 31  # some endpoints take no larger ones
 
 
@@ -62,7 +63,7 @@ class OpenAIAgent:
         """Return the agent for this environment; it still lacks a model (see `configured`)."""
         return cls(
             connection=EndpointConnection.from_environ(environ),
-            answers=answers_folder(environ, "SUPPORTBENCH_AGENT_CACHE"),
+            answers=answers_folder(environ, _KEEPING),
         )
 
     @property
@@ -73,7 +74,7 @@ class OpenAIAgent:
     @property
     def variables(self) -> tuple[str, ...]:
         """The environment variables that it reads, the key among them."""
-        return self.connection.variables.names
+        return (*self.connection.variables.names, _KEEPING, "SUPPORTBENCH_CACHE", "SUPPORTBENCH_CACHE_DIR")
 
     @property
     def data_fingerprint(self) -> str:

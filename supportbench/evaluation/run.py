@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from datetime import UTC, datetime
 from itertools import takewhile
 from pathlib import Path
@@ -115,7 +115,7 @@ async def _played(
 ) -> AsyncGenerator[Episode, None]:
     """Yield the episodes that the executor plays; an executor that loses one, or invents one, is at fault."""
     who = f"executor {planned.executor.name!r}"
-    missing = {place_of(spec) for spec in planned.specs()} - behind
+    missing = _Missing(place_of(spec) for spec in planned.specs() if place_of(spec) not in behind)
     left = (spec for spec in planned.specs() if place_of(spec) not in behind)
     affordable = takewhile(lambda spec: budget.reason_to_stop is None, left)
     try:
@@ -129,10 +129,26 @@ async def _played(
         raise
     except Exception as error:
         raise HookError(f"{who} failed: {type(error).__name__}") from error
-    if missing and budget.reason_to_stop is not None:
+    if missing.number and budget.reason_to_stop is not None:
         raise RunStoppedError(f"stopped {budget.reason_to_stop}")
-    if missing:
-        raise HookError(f"{who} ended with {len(missing)} episodes unplayed")
+    if missing.number:
+        raise HookError(f"{who} ended with {missing.number} episodes unplayed")
+
+
+class _Missing:
+    """Which episodes have not come yet: a number each, since there may be millions."""
+
+    def __init__(self, places: Iterable[Place]) -> None:
+        self.number = 0
+        self._repeats: dict[tuple[str, str, int], set[int]] = {}
+        for place in places:
+            self._repeats.setdefault(place[:3], set()).add(place[3])
+            self.number += 1
+
+    def remove(self, place: Place) -> None:
+        """Take out one that has come; raises `KeyError` where it is not missing."""
+        self._repeats[place[:3]].remove(place[3])
+        self.number -= 1
 
 
 def results_of(planned: PlannedRun, summary: Summary, *, run_id: str, duration_s: float) -> Results:
