@@ -25,6 +25,7 @@ _COMMANDS: Final = (
     "grade",
     "regrade",
     "compare",
+    "report",
     "serve",
     "tasks",
     "plugins",
