@@ -39,7 +39,7 @@ _SETTINGS: Final[Any] = {
     "text.parse_math": False,
     "font.family": "sans-serif",
     "font.sans-serif": "DejaVu Sans",  # comes with matplotlib: text is measured the same everywhere
-    "font.size": 9.0,
+    "font.size": 10.0,
     "text.color": INK,
     "axes.edgecolor": LINE,
     "axes.facecolor": "none",

@@ -22,7 +22,16 @@ from supportbench.evaluation.report.drawing import Sheet
 from supportbench.evaluation.report.notices import notices_of
 from supportbench.evaluation.report.records import Report
 from supportbench.evaluation.report.scores import MOST_TASKS
-from supportbench.evaluation.report.wording import clean, dollars, figure, interval, repeats_told, share, signed
+from supportbench.evaluation.report.wording import (
+    clean,
+    dollars,
+    figure,
+    interval,
+    repeats_told,
+    seconds,
+    share,
+    signed,
+)
 from supportbench.wording import counted, shortened
 
 _FINGERPRINT: Final = len("sha256:") + 12
@@ -79,6 +88,7 @@ def _environment() -> jinja2.Environment:
         interval=interval,
         json=lambda value: clean(msgspec.json.encode(codec.unstructure(value)).decode()),
         repeats=repeats_told,
+        seconds=seconds,
         share=share,
         shorten=_short,
         signed=signed,

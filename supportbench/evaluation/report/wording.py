@@ -40,6 +40,11 @@ def dollars(value: float | None) -> str:
     return f"${value:,.2f}" if value >= 1 or value == 0 else f"${value:.2g}"
 
 
+def seconds(value: float) -> str:
+    """Return how long it took, with two decimals."""
+    return "< 0.01" if 0 < value < 0.01 else f"{value:,.2f}"
+
+
 def clean(text: object) -> str:
     """Return the text without control characters, for which neither HTML nor SVG has a place."""
     return _CONTROL.sub("\ufffd", str(text).replace("\r\n", "\n"))
