@@ -5,7 +5,7 @@ from __future__ import annotations
 from supportbench.cli.printing import printable
 from supportbench.evaluation.results import Results
 from supportbench.evaluation.statistics.extra import INSTALL
-from supportbench.evaluation.statistics.records import FEWEST_TICKETS, Mean
+from supportbench.evaluation.statistics.records import FEWEST_TICKETS, Mean, Rate, Triage
 from supportbench.models.tickets import DEFAULT_RUBRIC
 from supportbench.wording import counted
 
@@ -51,6 +51,8 @@ def print_results(results: Results) -> None:
     console.print(f"Average score: {figure(results.average_score)}{_out_of(results)}")
     if results.average_score is not None:
         console.print(_interval(results))
+    if results.statistics is not None and (triage := results.statistics.triage) is not None:
+        console.print(_triage(triage))
 
 
 def _intervals(results: Results) -> dict[str, list[str]]:
@@ -70,6 +72,18 @@ def _interval(results: Results) -> str:
         return f"95% interval: {told} ({counted(average.tickets, 'ticket')})"
     why = "all tickets came out alike" if average.tickets >= FEWEST_TICKETS else f"fewer than {FEWEST_TICKETS} tickets"
     return f"95% interval: none ({why})"
+
+
+def _triage(triage: Triage) -> str:
+    """Return how often too much and too little was made of a ticket."""
+
+    def told(rate: Rate | None) -> str:
+        return "–" if rate is None else f"{rate.rate:.2f}"
+
+    return (
+        f"Triage: over {told(triage.over_triage)}, under {told(triage.under_triage)}; "
+        f"escalation: over {told(triage.over_escalation)}, under {told(triage.under_escalation)}"
+    )
 
 
 def interval(mean: Mean | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Final, Protocol, Self
 
 import attrs
@@ -21,10 +21,7 @@ REMOTE: Final = "remote"
 
 @attrs.frozen(kw_only=True)
 class PlannedTask:
-    """A task as a run knows it: where it stands, what results name it by, and its tickets' ids, in order.
-
-    `customer_tiers` has by ticket what is known of the customer.
-    """
+    """A task as a run knows it: where it stands, what results name it by, and its tickets' ids, in order."""
 
     provider: str
     split: str
@@ -33,7 +30,6 @@ class PlannedTask:
     title: str
     difficulty: str
     ticket_ids: tuple[str, ...]
-    customer_tiers: Mapping[str, str] = attrs.field(factory=dict)
     fingerprint: str
     rubric: RubricCard
 
@@ -49,7 +45,6 @@ class PlannedTask:
             title=card.title,
             difficulty=card.difficulty,
             ticket_ids=tuple(case.ticket.ticket_id for case in opened.cases),
-            customer_tiers=opened.customer_tiers,
             fingerprint=opened.fingerprint,
             rubric=opened.grader.rubric.card,
         )

@@ -16,6 +16,7 @@ from supportbench.errors import UnknownNameError
 from supportbench.evaluation.agents import ChosenAgent
 from supportbench.evaluation.environments import Environments, LocalEnvironments, PlannedTask
 from supportbench.evaluation.executors import LocalExecutor
+from supportbench.evaluation.statistics.facts import NOTHING, Facts, facts_of
 from supportbench.graders import Graders
 from supportbench.interfaces import LOCAL_EXECUTOR, EpisodeSpec, Executor
 from supportbench.models import Rubric
@@ -52,13 +53,17 @@ class Evaluation:
 
 @attrs.frozen(kw_only=True)
 class PlannedRun:
-    """An evaluation whose tasks are chosen and whose rubrics are bound: nothing in it can be misspelt any more."""
+    """An evaluation whose tasks are chosen and whose rubrics are bound: nothing in it can be misspelt any more.
+
+    `facts` are for figures, and have answer keys in them.
+    """
 
     evaluation: Evaluation
     registry: Registry
     environments: Environments
     executor: Executor
     tasks: tuple[PlannedTask, ...]
+    facts: Facts = NOTHING
 
     @property
     def total_episodes(self) -> int:
@@ -95,6 +100,7 @@ def plan(evaluation: Evaluation, registry: Registry) -> PlannedRun:
     graders = Graders(registry, evaluation.rubric)
     chosen_tasks = _chosen_tasks(evaluation, TaskChooser(registry, evaluation.provider))
     tasks = tuple(PlannedTask.from_opened(graders.open(chosen)) for chosen in chosen_tasks)
+    facts = {(chosen.provider, chosen.split, chosen.index): facts_of(chosen.task) for chosen in chosen_tasks}
     if evaluation.executor == LOCAL_EXECUTOR:
         executor: Executor = LocalExecutor()
     elif evaluation.executor in registry.executors:
@@ -106,7 +112,12 @@ def plan(evaluation: Evaluation, registry: Registry) -> PlannedRun:
         )
     environments = LocalEnvironments(registry=registry, graders=graders, feedback=evaluation.feedback)
     return PlannedRun(
-        evaluation=evaluation, registry=registry, environments=environments, executor=executor, tasks=tasks
+        evaluation=evaluation,
+        registry=registry,
+        environments=environments,
+        executor=executor,
+        tasks=tasks,
+        facts=facts,
     )
 
 

@@ -100,8 +100,7 @@ async def evaluate(
                     budget.add(episode)
                     on_episode(episode)
             # Before anything is closed: what a plugin does at its end must not cost the results.
-            tiers = {(task.provider, task.split, task.index): task.customer_tiers for task in planned.tasks}
-            summary = summarize(folder.episodes(), Observations(tiers))
+            summary = summarize(folder.episodes(), Observations(planned.facts))
             results = results_of(planned, summary, run_id=run_id, duration_s=time.perf_counter() - begun)
             try:
                 write_json(out / RESULTS, results)
