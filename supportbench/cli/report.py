@@ -13,6 +13,7 @@ import click
 
 from supportbench.cli import Program
 from supportbench.cli.options import block_option, existing_file
+from supportbench.cli.progress import progress
 from supportbench.errors import RunError
 from supportbench.evaluation.journal import write_whole
 from supportbench.evaluation.manifests import RunManifest, read_manifest
@@ -67,12 +68,15 @@ def command(
     """
     if not markdown:
         need_report()  # better now than when everything has been read
-    from supportbench.evaluation.report.gathering import gather  # not sooner: it takes a while
+    from supportbench.evaluation.report.gathering import gather  # not sooner: they take a while
+    from supportbench.evaluation.report.reading import planned_episodes
 
     registry = program.find_plugins(block)
-    registries = [_with_tickets(registry, read_manifest(run), tickets) for run in runs]
-    with redirect_stdout(sys.stderr):  # what plugins print is no data of ours
-        report = asyncio.run(gather(runs, registries, reveals=reveal, forced=force))
+    manifests = [read_manifest(run) for run in runs]
+    registries = [_with_tickets(registry, manifest, tickets) for manifest in manifests]
+    # What plugins print is no data of ours.
+    with redirect_stdout(sys.stderr), progress("reading", sum(map(planned_episodes, manifests)), "episodes") as advance:
+        report = asyncio.run(gather(runs, registries, reveals=reveal, forced=force, on_episode=advance))
     if markdown:
         from supportbench.evaluation.report.markdown import markdown_of
 

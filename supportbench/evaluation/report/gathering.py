@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -20,9 +20,16 @@ LABELS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 async def gather(
-    folders: Sequence[Path], registries: Sequence[Registry], *, reveals: bool = False, forced: bool = False
+    folders: Sequence[Path],
+    registries: Sequence[Registry],
+    *,
+    reveals: bool = False,
+    forced: bool = False,
+    on_episode: Callable[[int], None] = lambda episodes: None,
 ) -> Report:
     """Return the report of the runs in these folders; each has a registry, in which its tasks are looked for.
+
+    `on_episode` is called with a 1 for each episode that was read.
 
     Raises:
         RunError: a folder is no run's, has no episode, or does not compare with the first and nothing is `forced`.
@@ -32,7 +39,15 @@ async def gather(
     comparison, differences, uncompared = _compared(folders, forced=forced)
     tickets: dict[TicketPlace, TicketReplies] = {}
     runs = [
-        await read_run_view(folder, label=label, place=place, registry=registry, tickets=tickets, reveals=reveals)
+        await read_run_view(
+            folder,
+            label=label,
+            place=place,
+            registry=registry,
+            tickets=tickets,
+            reveals=reveals,
+            on_episode=on_episode,
+        )
         for place, (label, folder, registry) in enumerate(zip(LABELS, folders, registries, strict=False))
     ]
     for run in runs:

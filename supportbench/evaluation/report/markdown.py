@@ -27,6 +27,7 @@ def markdown_of(report: Report) -> str:
         *(f"> {notice}" for notice in notices_of(report, name=code)),
         _summary(report),
         *_scores(report),
+        *_triage(report),
         *_calibration(report),
         *([] if report.comparison is None else _comparison(report, report.comparison)),
         *([report.uncompared] if report.uncompared else []),
@@ -82,6 +83,19 @@ def _scores(report: Report) -> Iterator[str]:
 def _by_name(columns: Sequence[str], names: Iterable[str], scores: Sequence[Mapping[str, Mean | float]]) -> str:
     rows = ([code(name), *(_told(of_run.get(name)) for of_run in scores)] for name in names)
     return _table(columns, rows)
+
+
+def _triage(report: Report) -> Iterator[str]:
+    rows = [
+        [
+            run.label,
+            *map(share, (told.over_triage, told.under_triage, told.over_escalation, told.under_escalation)),
+        ]
+        for run in report.runs
+        if run.summary.statistics is not None and (told := run.summary.statistics.triage) is not None
+    ]
+    if rows:
+        yield _table(["run", "over-triage", "under-triage", "over-escalation", "under-escalation"], rows)
 
 
 def _calibration(report: Report) -> Iterator[str]:

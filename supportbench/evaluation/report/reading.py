@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -18,8 +18,10 @@ from supportbench.evaluation.report.records import Reply, Revealed, RunView
 from supportbench.evaluation.report.revealing import Revealer
 from supportbench.evaluation.report.tasks import FoundTask, TaskFinder
 from supportbench.evaluation.results import Results, summarize
+from supportbench.evaluation.statistics.facts import TaskFacts, facts_of
 from supportbench.evaluation.statistics.observations import Observations
 from supportbench.models import Case, Episode, EpisodeStep
+from supportbench.offers import closing
 from supportbench.registry import Registry
 
 logger: Final = logging.getLogger("supportbench.evaluation")
@@ -61,8 +63,11 @@ async def read_run_view(
     registry: Registry,
     tickets: dict[TicketPlace, TicketReplies],
     reveals: bool,
+    on_episode: Callable[[int], None],
 ) -> RunView:
     """Return a run's view, and put what became of its tickets into `tickets` under the run's place among the runs.
+
+    `on_episode` is called with a 1 for each episode that was read.
 
     Raises:
         RunError: the folder is no run's, or cannot be read.
@@ -71,25 +76,28 @@ async def read_run_view(
     finder = TaskFinder(registry)
     revealer = Revealer(registry, None if manifest.asked is None else manifest.asked.rubric) if reveals else None
     without_mail: dict[str, str] = {}
-    tiers: dict[tuple[str, str, int], Mapping[str, str]] = {}
+    facts: dict[tuple[str, str, int], TaskFacts] = {}
     played = 0
     try:
-        for episode in read_run(folder):
-            found = finder.of(episode)
-            if found.task is None:
-                without_mail[episode.task_id] = found.why_not
-            tiers[episode.provider, episode.split, episode.index] = _tiers_of(found)
-            revealed: Sequence[Mapping[str, Revealed]] = [{}] * len(episode.steps)
-            if revealer is not None and found.task is not None:
-                revealed = await revealer.reveal(episode, found.task)
-            _collect(episode, found, revealed, place=place, tickets=tickets, reveals=reveals)
-            played += 1
+        async with closing(() if revealer is None else revealer.offers()):
+            for episode in read_run(folder):
+                found = finder.of(episode)
+                if found.task is None:
+                    without_mail[episode.task_id] = found.why_not
+                else:
+                    facts.setdefault((episode.provider, episode.split, episode.index), facts_of(found.task))
+                revealed: Sequence[Mapping[str, Revealed]] = [{}] * len(episode.steps)
+                if revealer is not None and found.task is not None:
+                    revealed = await revealer.reveal(episode, found.task)
+                _collect(episode, found, revealed, place=place, tickets=tickets, reveals=reveals)
+                played += 1
+                on_episode(1)
         summary = summarize(read_run(folder))
         results = _results_of(folder)
         if results is not None and results.statistics is not None and results.tasks == summary.tasks:
             summary = attrs.evolve(summary, statistics=results.statistics)
         elif played:
-            summary = summarize(read_run(folder), Observations(tiers))
+            summary = summarize(read_run(folder), Observations(facts))
     except OSError as error:
         raise RunError(f"Cannot read {folder / JOURNAL}: {error.strerror}") from error
     return RunView(
@@ -161,11 +169,6 @@ def _pieces(step: EpisodeStep) -> tuple[Piece, ...]:
     if step.action is None:
         return ()
     return marked(step.action.response, () if step.grade is None else step.grade.findings)
-
-
-def _tiers_of(found: FoundTask) -> Mapping[str, str]:
-    tickets = (case.ticket for case in found.cases.values())
-    return {ticket.ticket_id: ticket.customer_tier for ticket in tickets if ticket.customer_tier is not None}
 
 
 def _results_of(folder: Path) -> Results | None:

@@ -19,6 +19,7 @@ from supportbench import codec
 from supportbench.evaluation.report.beside import differences_in
 from supportbench.evaluation.report.charts import charts_of
 from supportbench.evaluation.report.drawing import Sheet
+from supportbench.evaluation.report.matrices import matrices_of
 from supportbench.evaluation.report.notices import notices_of
 from supportbench.evaluation.report.records import Report
 from supportbench.evaluation.report.scores import MOST_TASKS
@@ -45,15 +46,21 @@ def page_of(report: Report) -> Iterator[bytes]:
     """
     environment = _environment()
     sheet = Sheet()
-    charts = list(charts_of(report, sheet))  # before the sheet is read
+    charts, matrices = list(charts_of(report, sheet)), list(matrices_of(report, sheet))  # before the sheet is read
     script, style = _file("script.js"), _file("style.css") + sheet.css
     stream = environment.get_template("page.html").stream(
         report=report,
         title=title_of(report),
         notices=list(notices_of(report)),
         charts=charts,
+        matrices=matrices,
         tasks=list(dict.fromkeys(_short(clean(ticket.task_id)) for ticket in report.tickets)),
         outcomes=list(dict.fromkeys(outcome for ticket in report.tickets for outcome in ticket.outcomes)),
+        triages=[
+            (place, run, triage)
+            for place, run in enumerate(report.runs)
+            if run.summary.statistics is not None and (triage := run.summary.statistics.triage) is not None
+        ],
         most_tasks=MOST_TASKS,
         policy=_policy(script, style),
         script=Markup(script),  # noqa: S704 - our own

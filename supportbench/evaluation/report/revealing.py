@@ -47,6 +47,13 @@ class Revealer:
             for submission in given
         ]
 
+    def offers(self) -> Iterator[object]:
+        """Yield the components and checks that are bound by now, to be closed at the end."""
+        for bound in self._bound.values():
+            if bound is not None:
+                yield from (part.component for part in bound.components)
+                yield from (part.check for part in bound.checks)
+
     async def _revealed(
         self, parts: list[BoundComponent], submission: Submission, task_id: str
     ) -> Mapping[str, Revealed]:

@@ -90,7 +90,7 @@
       return;
     }
     last = id;
-    const heading = ticket.querySelector("h2");
+    const heading = ticket.querySelector("h1");
     document.title = `${heading.textContent} – ${title}`;
     const ids = shown.map(({ row }) => row.querySelector("a").hash.slice(1)), place = ids.indexOf(id);
     steps.replaceChildren();
