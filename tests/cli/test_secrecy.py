@@ -176,6 +176,7 @@ WAYS: Final = (
     Way(("report", "run", "--output", "new.html"), LOST, says="Report: new.html"),
     Way(("-v", "report", "run", "--output", "new.html"), FAILS, says="Report: new.html"),
     Way(("report", "forgotten", "--output", "new.html"), says="Report: new.html"),
+    Way(("-v", "report", "run", "--reveal", "--markdown"), FAILS, says="| run |"),
     Way(("report", "run", "--output", "nowhere/new.html"), code=2, says="Cannot write nowhere/new.html"),
     Way(("lint", "--safety"), code=None),
     Way(("lint", "--safety", "--json"), code=None),
@@ -280,6 +281,12 @@ def test_the_walk_would_see_a_leak(cage: Path, here: Path) -> None:
         done = supportbench("-vv", *arguments, cwd=here, environ={**of(cage), **environ})
         assert leaks(done.stderr) == set(SECRETS), "who asks for what a plugin says is told"
     assert all(leaks(text) == set() for _, text in written_in(here / "new"))
+
+
+def test_a_report_has_keys_where_it_is_asked_for_them(cage: Path, here: Path) -> None:
+    done = supportbench("report", "run", "--reveal", "--output", "new.html", cwd=here, environ=of(cage))
+    assert (done.returncode, leaks(done.stdout + done.stderr)) == (0, set())
+    assert leaks((here / "new.html").read_text(encoding="utf-8")), "else the walk would not see one that leaks"
 
 
 # -- a server -----------------------------------------------------------------------------------------------------

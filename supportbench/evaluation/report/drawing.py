@@ -57,6 +57,7 @@ _SETTINGS: Final[Any] = {
 }
 _NO_METADATA: Final = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 _FONT: Final = re.compile(r"font: ([\d.]+px) [^;]*")
+_FAMILY: Final = re.compile(r"font-family: [^;]*;? ?")
 _LINK: Final = re.compile(r"^#(.*)$|^url\(#(.*)\)$")
 
 
@@ -71,7 +72,7 @@ class Sheet:
 
     def name_of(self, style: str) -> str:
         """Return the class for that style."""
-        style = _FONT.sub(r"font-size: \1", style)
+        style = _FAMILY.sub("", _FONT.sub(r"font-size: \1", style))  # the page's own font
         for color, variable in _OF_THE_PAGE.items():
             style = style.replace(color, f"var({variable})")
         return self._names.setdefault(style, f"m{len(self._names)}")

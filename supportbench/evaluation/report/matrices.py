@@ -63,7 +63,13 @@ def _matrix(confusion: Confusion, *, kind: str, title: str, name: str, sheet: Sh
             f"{right:,} of {_replies(confusion.replies)} to {counted(confusion.tickets, 'ticket')} are "
             "on the diagonal, as expected. The stronger the shade, the larger the share of its row."
         ),
-        svg=svg_of(draw, size=(4.2, 1.1 + 0.42 * size), name=name, title=f"{title}: expected and chosen", sheet=sheet),
+        svg=svg_of(
+            draw,
+            size=(max(4.2, 1.4 + 0.42 * size), 1.1 + 0.42 * size),
+            name=name,
+            title=f"{title}: expected and chosen",
+            sheet=sheet,
+        ),
         columns=(f"{kind} expected", *(f"chosen: {label}" for label in labels)),
         rows=tuple((label, *map(str, numbers)) for label, numbers in zip(labels, counts, strict=True)),
     )

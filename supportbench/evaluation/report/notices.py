@@ -45,7 +45,7 @@ def _of_run(run: RunView, name: Callable[[str], str]) -> Iterator[str]:
 
 def _by_reason(sentence: str, reasons: Mapping[str, str], name: Callable[[str], str]) -> Iterator[str]:
     tasks: dict[str, list[str]] = {}
-    for task_id, reason in reasons.items():
+    for task_id, reason in sorted(reasons.items()):
         tasks.setdefault(reason.removesuffix("."), []).append(task_id)
     for reason, names in tasks.items():
         more = f" and {len(names) - _MOST_TOLD} more tasks" if len(names) > _MOST_TOLD else ""
