@@ -87,15 +87,15 @@ def _in_order(
     tickets: Mapping[TicketPlace, TicketReplies], runs: Iterable[RunView]
 ) -> list[tuple[TicketPlace, TicketReplies]]:
     """Return the tickets by task in the order of the runs, and within one as they were played."""
-    order: dict[tuple[str, str, int], int] = {}
+    order: dict[tuple[str, str], int] = {}
     for run in runs:
         for task in run.manifest.tasks:
-            order.setdefault((task.provider, task.split, task.index), len(order))
-    return sorted(tickets.items(), key=lambda each: order.get(each[0][:3], len(order)))
+            order.setdefault((task.provider, task.task_id), len(order))
+    return sorted(tickets.items(), key=lambda each: order.get(each[0][:2], len(order)))
 
 
 def _view(number: int, place: TicketPlace, read: TicketReplies, runs: int, *, reveals: bool) -> TicketView:
-    provider, _, _, task_id, _, ticket_id = place
+    provider, task_id, _, ticket_id = place
     replies = tuple(read.replies_of(run) for run in range(runs))
     return TicketView(
         number=number,

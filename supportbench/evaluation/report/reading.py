@@ -26,8 +26,8 @@ from supportbench.registry import Registry
 
 logger: Final = logging.getLogger("supportbench.evaluation")
 
-TicketPlace: TypeAlias = tuple[str, str, int, str, str, str]
-"""Provider, split, index, task, fingerprint of the task, ticket: what is one ticket in several runs."""
+TicketPlace: TypeAlias = tuple[str, str, str, str]
+"""Provider, task, the task's fingerprint, ticket: what is one ticket in several runs."""
 
 
 @attrs.define
@@ -136,10 +136,7 @@ def _collect(
     reveals: bool,
 ) -> None:
     for step, told in zip(episode.steps, revealed, strict=True):
-        key = (
-            *(episode.provider, episode.split, episode.index),
-            *(episode.task_id, episode.task_fingerprint, step.ticket_id),
-        )
+        key = (episode.provider, episode.task_id, episode.task_fingerprint, step.ticket_id)
         ticket = tickets.get(key)
         if ticket is None:
             ticket = tickets[key] = TicketReplies(task_title=episode.task_title, case=found.cases.get(step.ticket_id))

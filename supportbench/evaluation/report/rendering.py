@@ -35,6 +35,7 @@ from supportbench.evaluation.report.wording import (
 )
 from supportbench.wording import counted, shortened
 
+_MOST_CHOICES: Final = 100
 _FINGERPRINT: Final = len("sha256:") + 12
 
 
@@ -48,13 +49,14 @@ def page_of(report: Report) -> Iterator[bytes]:
     sheet = Sheet()
     charts, matrices = list(charts_of(report, sheet)), list(matrices_of(report, sheet))  # before the sheet is read
     script, style = _file("script.js"), _file("style.css") + sheet.css
+    tasks = list(dict.fromkeys(_short(clean(ticket.task_id)) for ticket in report.tickets))
     stream = environment.get_template("page.html").stream(
         report=report,
         title=title_of(report),
         notices=list(notices_of(report)),
         charts=charts,
         matrices=matrices,
-        tasks=list(dict.fromkeys(_short(clean(ticket.task_id)) for ticket in report.tickets)),
+        tasks=tasks if len(tasks) <= _MOST_CHOICES else [],  # where they are more, to search is quicker than to choose
         outcomes=list(dict.fromkeys(outcome for ticket in report.tickets for outcome in ticket.outcomes)),
         triages=[
             (place, run, triage)

@@ -4,9 +4,8 @@
   const table = byId("list"), body = table.tBodies[0], page = 100;
   const numberOf = (text) => (text === "–" || text === "" ? NaN : Number(text.replace("−", "-").replace("+", "")));
   const headers = [...table.tHead.rows[0].cells];
-  const scores = headers.flatMap((header, place) =>
-    header.classList.contains("number") && !["difference", "unsafe"].includes(header.textContent.trim()) ? [place] : []);
-  const unsafe = headers.findIndex((header) => header.textContent.trim() === "unsafe");
+  const scores = headers.flatMap((header, place) => (header.classList.contains("score") ? [place] : []));
+  const unsafe = headers.findIndex((header) => header.classList.contains("unsafe"));
   const rows = [...body.rows].map((row) => {
     const cells = [...row.cells].map((cell) => cell.textContent.trim());
     return { row, cells, text: cells.slice(0, 3).join(" ").toLowerCase() };
