@@ -13,6 +13,7 @@ import click
 
 from supportbench.cli import Program
 from supportbench.cli.options import block_option, existing_file
+from supportbench.cli.printing import printable
 from supportbench.cli.progress import progress
 from supportbench.errors import RunError
 from supportbench.evaluation.journal import write_whole
@@ -72,6 +73,9 @@ def command(
     from supportbench.evaluation.report.reading import planned_episodes
 
     registry = program.find_plugins(block)
+    for failure in registry.failures:
+        told = f"Plugin {failure.plugin!r} did not load, and is left out: {failure.reason}"
+        click.echo(printable(told), err=True)
     manifests = [read_manifest(run) for run in runs]
     registries = [_with_tickets(registry, manifest, tickets) for manifest in manifests]
     # What plugins print is no data of ours.
@@ -106,5 +110,7 @@ def _with_tickets(registry: Registry, manifest: RunManifest, tickets: Path | Non
     try:
         return registry.with_provider(read_tickets(manifest.asked.tickets))
     except RunError as error:
-        click.echo(f"{error}. The report goes on without its mails; give the file with --tickets.", err=True)
+        click.echo(
+            f"{printable(str(error))}. The report goes on without its mails; give the file with --tickets.", err=True
+        )
         return registry

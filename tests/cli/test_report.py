@@ -14,7 +14,7 @@ from markdown_it import MarkdownIt
 
 from tests.cli.command import in_this_process, supportbench
 from tests.cli.hostile import play
-from tests.installing import without_library
+from tests.installing import installed_module, without_library
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +103,8 @@ class TestTheFile:
         assert "under-escalation" in text
 
     def test_knows_no_price_until_one_is_known(self, here: Path) -> None:
-        assert "Cost and score" not in page_of("good", "bad", cwd=here)
+        text = text_of(page_of("good", "bad", cwd=here))
+        assert "Cost and score are not drawn, since fewer than two of the runs have a cost that is known." in text
         for run, cost in (("good", 0.002), ("bad", 0.001)):
             (here / run / "results.json").unlink()
             lines = [json.loads(line) for line in (here / run / "journal.jsonl").read_text().splitlines()]
@@ -204,6 +205,13 @@ class TestARunThatLacksSomething:
         assert "What was matched and missed in easy_inbox_cleanup" in text
         assert "its rubric 'default' is not installed here as it was when it graded" in text
         assert "queue technical, or success for 0.60" in text
+
+
+def test_a_plugin_that_does_not_load_is_told_and_left_out(played: Path, tmp_path: Path) -> None:
+    environ = installed_module(tmp_path, "flour", "import flour_mill")
+    done = supportbench("report", "good", "--markdown", cwd=played, environ=environ)
+    assert done.returncode == 0
+    assert "Plugin 'flour' did not load, and is left out: importing 'supportbench_flour' raised" in done.stderr
 
 
 class TestRunsThatDoNotCompare:

@@ -95,7 +95,7 @@ class Revealer:
         if (override := self._override) is not None:
             yield lambda: override
         yield lambda: self._registry.rubrics[task.rubric]
-        if not card.name.partition(":")[0].lower().endswith(".toml"):  # a name out of a file is no path to read
+        if ".toml" not in card.name.lower():  # what a journal calls a rubric is no path to read
             yield lambda: resolve_rubric(self._registry, card.name)
 
 
