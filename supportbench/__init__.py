@@ -20,10 +20,12 @@ from supportbench.endpoint import (
     EndpointConnection,
     EndpointOptions,
     EndpointVariables,
+    KeptAnswers,
     Messages,
     Price,
     Prices,
     StructuredOutput,
+    answers_folder,
 )
 from supportbench.environment import SavedEpisode, SupportQueueEnvironment
 from supportbench.errors import (
@@ -151,6 +153,7 @@ __all__ = [
     "GradingComponent",
     "GradingError",
     "HookError",
+    "KeptAnswers",
     "Messages",
     "OpenTask",
     "OptionsError",
@@ -207,6 +210,7 @@ __all__ = [
     "UnscoredError",
     "UnusableAnswerError",
     "Usage",
+    "answers_folder",
     "beyond_others",
     "concepts_of",
     "contains_phrase",

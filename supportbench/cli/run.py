@@ -36,7 +36,7 @@ from supportbench.interfaces import LOCAL_EXECUTOR
 from supportbench.wording import counted
 
 _LIMITS = ("max_tokens", "max_cost", "timeout", "deadline")
-_WITH_RESUME = ("resume", "retry_errors", "concurrency", "as_json", *_LIMITS)
+_WITH_RESUME = ("resume", "retry_errors", "concurrency", "cache", "as_json", *_LIMITS)
 
 _seconds = click.FloatRange(min=0, min_open=True)
 
@@ -97,6 +97,11 @@ _seconds = click.FloatRange(min=0, min_open=True)
     metavar="USD",
     help="Begin no episode once so many US dollars are used, by the prices that are known (SUPPORTBENCH_PRICES).",
 )
+@click.option(
+    "--cache",
+    is_flag=True,
+    help="Keep the answers of the agent's model, and ask it for none twice (SUPPORTBENCH_CACHE_DIR says where).",
+)
 @click.option("--timeout", type=_seconds, metavar="SECONDS", help="An answer that takes longer is an error.")
 @click.option("--deadline", type=_seconds, metavar="SECONDS", help="End the run after so long, whatever is under way.")
 @json_option
@@ -114,6 +119,7 @@ def command(
     max_cost: float | None,
     timeout: float | None,
     deadline: float | None,
+    cache: bool,
     **asked: Any,
 ) -> None:
     """Evaluate an agent on tasks and write a results folder.
@@ -124,6 +130,8 @@ def command(
     Exits 0 when every ticket was graded, 1 when any ended in an error or a limit ended the run, 2 when it could not
     start, and as after a signal (130 for Ctrl-C, 143 for SIGTERM) when it was interrupted.
     """
+    if cache:
+        program = program.keeping_answers()
     if resume is not None:
         refuse_with_resume(_WITH_RESUME)
         folder, manifest = resume, read_manifest(resume)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, Protocol, Self
 
 import attrs
@@ -90,20 +90,27 @@ class Environments(Protocol):
 
 @attrs.frozen(kw_only=True)
 class LocalEnvironments:
-    """Environments in this process, graded by one set of graders; `feedback` is how much an agent sees of a grade."""
+    """Environments in this process, graded by one set of graders; `feedback` is how much an agent sees of a grade.
+
+    `planned` has by provider, split and index the tasks that are known already; another one is made as it is played.
+    """
 
     registry: Registry
     graders: Graders
     feedback: Feedback = "scores"
+    planned: Mapping[tuple[str, str, int], PlannedTask] = attrs.field(factory=dict, repr=False)
     server: None = None
 
     def open(self, spec: EpisodeSpec) -> PlayedEnvironment:
         """Return an environment for that episode; raises `ResetError`, `ProviderError` where there is no such task."""
-        chosen = TaskChooser(self.registry, spec.provider).at(spec.provider, spec.split, spec.index)
+        task = self.planned.get((spec.provider, spec.split, spec.index))
+        if task is None:
+            chosen = TaskChooser(self.registry, spec.provider).at(spec.provider, spec.split, spec.index)
+            task = PlannedTask.from_opened(self.graders.open(chosen))
         environment = SupportQueueEnvironment(
             self.registry, graders=self.graders, provider=spec.provider, feedback=self.feedback
         )
-        return _LocalEnvironment(PlannedTask.from_opened(self.graders.open(chosen)), environment)
+        return _LocalEnvironment(task, environment)
 
     def offers(self) -> Iterable[object]:
         """Return the components and checks that are in use."""

@@ -110,7 +110,12 @@ def plan(evaluation: Evaluation, registry: Registry) -> PlannedRun:
         raise UnknownNameError(
             f"There is no executor {evaluation.executor!r}. {did_you_mean(evaluation.executor, known)}"
         )
-    environments = LocalEnvironments(registry=registry, graders=graders, feedback=evaluation.feedback)
+    environments = LocalEnvironments(
+        registry=registry,
+        graders=graders,
+        feedback=evaluation.feedback,
+        planned={(task.provider, task.split, task.index): task for task in tasks},
+    )
     return PlannedRun(
         evaluation=evaluation,
         registry=registry,

@@ -140,7 +140,7 @@ def _reliability(report: Report, sheet: Sheet) -> Chart | None:
         for one in each.bins
         if one.replies
     ]
-    errors = "; ".join(f"{run.label}: ECE {each.ece:.3f}, Brier {each.brier:.3f}" for _, run, each in told)
+    errors = "; ".join(f"{_which(report, run)}ECE {each.ece:.3f}, Brier {each.brier:.3f}" for _, run, each in told)
     title = "Reliability of the confidence"
     return Chart(
         name="reliability",
@@ -165,7 +165,7 @@ def _risk_coverage(report: Report, sheet: Sheet) -> Chart | None:
         _unit(axes, "x", "coverage: the most confident replies")
         _unit(axes, "y", "risk: share of failures")
 
-    areas = "; ".join(f"{run.label}: area {each.aurc:.3f}" for _, run, each in told)
+    areas = "; ".join(f"{_which(report, run)}area {each.aurc:.3f}" for _, run, each in told)
     title = "Risk and coverage"
     return Chart(
         name="risk",
@@ -239,6 +239,11 @@ def _unit(axes: Axes, which: str, label: str = "") -> None:
 def _line(place: int) -> dict[str, Any]:
     marker = MARKERS[place % len(MARKERS)]
     return {"color": _color(place), "marker": marker, "markersize": 5, "linewidth": 1.6, "clip_on": False}
+
+
+def _which(report: Report, run: RunView) -> str:
+    """Return what tells the run from the others, where there are any."""
+    return f"{run.label}: " if len(report.runs) > 1 else ""
 
 
 def _color(place: int) -> str:
