@@ -3,7 +3,8 @@
     with RoughEndpoint(by_turns(answering(0.05), throttled(), reset(), truncated())) as endpoint:
         …  # talk to endpoint.url; endpoint.requests counts them
 
-A `Manner` decides about each request what becomes of it. In a process of its own, always polite:
+A `Manner` decides about each request what becomes of it; `endpoint.manner` may change meanwhile. In a process of its
+own, always polite:
 
     python -m tests.stubs.rough_endpoint --delay 0.05
 """
@@ -121,11 +122,12 @@ class RoughEndpoint:
     """The server; it listens within the `with` block, in a thread, on a port that the system chooses."""
 
     def __init__(self, manner: Manner) -> None:
-        self._manner = manner
+        self.manner = manner
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="rough-endpoint")
         self._loop: asyncio.AbstractEventLoop | None = None
         self._over = asyncio.Event()
+        self.connections: dict[asyncio.Transport, asyncio.Future[None]] = {}
         self.port = 0
         self.requests = 0
         self.under_way = 0
@@ -138,9 +140,13 @@ class RoughEndpoint:
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
-        await listen(self, self._manner, 0)
+        server = await listen(self)
         self._ready.set()
         await self._over.wait()
+        server.close()
+        for connection in self.connections:
+            connection.abort()
+        await asyncio.gather(*self.connections.values())
 
     def __enter__(self) -> RoughEndpoint:
         self._thread.start()
@@ -155,11 +161,10 @@ class RoughEndpoint:
         self._thread.join()
 
 
-async def listen(endpoint: RoughEndpoint, manner: Manner, port: int) -> asyncio.Server:
+async def listen(endpoint: RoughEndpoint) -> asyncio.Server:
     """Begin to serve; the endpoint's port and counts tell where, and what came."""
-    server = await asyncio.get_running_loop().create_server(
-        lambda: _Connection(endpoint, manner), "127.0.0.1", port, backlog=512
-    )
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: _Connection(endpoint), "127.0.0.1", 0, backlog=512)
     endpoint.port = server.sockets[0].getsockname()[1]
     return server
 
@@ -167,8 +172,8 @@ async def listen(endpoint: RoughEndpoint, manner: Manner, port: int) -> asyncio.
 class _Connection(asyncio.Protocol):
     """Just as much HTTP as the client speaks: a head, a body of a stated length, one request at a time."""
 
-    def __init__(self, endpoint: RoughEndpoint, manner: Manner) -> None:
-        self._endpoint, self._manner = endpoint, manner
+    def __init__(self, endpoint: RoughEndpoint) -> None:
+        self._endpoint = endpoint
         self._data = b""
         self._pending: asyncio.TimerHandle | None = None
         self._open = 0
@@ -176,6 +181,7 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        self._endpoint.connections[transport] = asyncio.get_running_loop().create_future()
 
     def data_received(self, data: bytes) -> None:
         self._data += data
@@ -192,7 +198,7 @@ class _Connection(asyncio.Protocol):
         endpoint.most_under_way = max(endpoint.most_under_way, endpoint.under_way)
         asked = Asked(number=endpoint.requests, under_way=endpoint.under_way, body=json.loads(rest[:length]))
         endpoint.requests += 1
-        answer = self._manner(asked)
+        answer = endpoint.manner(asked)
         loop = asyncio.get_running_loop()
         if answer.data is not None or answer.then != "stay":
             self._pending = loop.call_later(answer.delay_s, self._answer, answer)
@@ -207,6 +213,7 @@ class _Connection(asyncio.Protocol):
             self._transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._endpoint.connections[self._transport].set_result(None)
         if self._pending is not None:
             self._pending.cancel()
         while self._open:
@@ -234,9 +241,8 @@ def _response(
 
 
 async def _main(delay_s: float) -> None:
-    manner = answering(delay_s)
-    endpoint = RoughEndpoint(manner)
-    server = await listen(endpoint, manner, 0)
+    endpoint = RoughEndpoint(answering(delay_s))
+    server = await listen(endpoint)
     sys.stdout.write(f"{endpoint.url}\n")
     sys.stdout.flush()
     await server.serve_forever()
