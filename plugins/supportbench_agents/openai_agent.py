@@ -71,6 +71,11 @@ class OpenAIAgent:
         return self.options.model if self.options else None
 
     @property
+    def variables(self) -> tuple[str, ...]:
+        """The environment variables that it reads, the key among them."""
+        return self.connection.variables.names
+
+    @property
     def data_fingerprint(self) -> str:
         """A string that changes with the prompt's texts."""
         return prompt_fingerprint()

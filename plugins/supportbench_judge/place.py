@@ -20,6 +20,7 @@ _RETRIES: Final = "SUPPORTBENCH_JUDGE_RETRIES"
 _CONCURRENCY: Final = "SUPPORTBENCH_JUDGE_CONCURRENCY"
 _PRICE: Final = "SUPPORTBENCH_JUDGE_PRICE"
 _KNOWN: Final = (MODEL, *_OWN.base_url, *_OWN.key, _TIMEOUT, _RETRIES, _CONCURRENCY, _PRICE)
+VARIABLES: Final = (*_KNOWN, *EndpointVariables().names)
 
 
 @attrs.frozen(kw_only=True)

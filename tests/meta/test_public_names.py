@@ -54,6 +54,7 @@ PUBLIC = {
     "PhraseFinder",
     "PhraseGroups",
     "PlayEpisode",
+    "PlayOrder",
     "PluginCallError",
     "PluginError",
     "PluginFailure",
