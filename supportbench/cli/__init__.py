@@ -26,6 +26,7 @@ _COMMANDS: Final = (
     "grade",
     "regrade",
     "compare",
+    "report",
     "serve",
     "tasks",
     "plugins",

@@ -12,7 +12,6 @@ import click
 from supportbench import codec
 from supportbench.cli.options import json_option, print_json
 from supportbench.cli.printing import printable
-from supportbench.errors import RunError
 from supportbench.evaluation.statistics.comparison import CompareReport, Comparison, Flip
 from supportbench.evaluation.statistics.extra import need_statistics
 from supportbench.wording import counted
@@ -60,21 +59,10 @@ def command(*, runs: tuple[Path, ...], force: bool, fail_if_worse_by: float | No
 def _report(runs: tuple[Path, ...], *, force: bool, limit: float | None) -> CompareReport:
     # Not sooner: they take a second.
     from supportbench.evaluation.statistics.comparing import compare_runs
-    from supportbench.evaluation.statistics.pairing import differences, read_replies
+    from supportbench.evaluation.statistics.pairing import check_alike, read_replies
 
     read = [read_replies(folder) for folder in runs]
-    first = read[0]
-    different = []
-    for other in read[1:]:
-        found = list(differences(first.manifest, other.manifest))
-        if found and not force:
-            more = f"; and {len(found) - _MOST_DIFFERENCES} more" if len(found) > _MOST_DIFFERENCES else ""
-            raise RunError(
-                f"{other.card.run} does not compare with {first.card.run}: "
-                f"{'; '.join(found[:_MOST_DIFFERENCES])}{more}. To compare all the same: --force"
-            )
-        different += [f"{other.card.run}: {told}" for told in found]
-    return compare_runs(read, differences=different, forced=force, limit=limit)
+    return compare_runs(read, differences=check_alike(read, forced=force), forced=force, limit=limit)
 
 
 # -- printing -----------------------------------------------------------------------------------------------------

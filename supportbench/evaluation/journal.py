@@ -6,7 +6,7 @@ import contextlib
 import logging
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from io import FileIO
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeAlias
@@ -255,13 +255,17 @@ def check_writable(path: Path) -> None:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write the value as indented JSON, whole or not at all: into a file beside it, synced, then put in its place."""
+    """Write the value as indented JSON, whole or not at all."""
     data: Any = codec.unstructure(value)
-    text = msgspec.json.format(msgspec.json.encode(data), indent=2) + b"\n"
+    write_whole(path, (msgspec.json.format(msgspec.json.encode(data), indent=2), b"\n"))
+
+
+def write_whole(path: Path, parts: Iterable[bytes]) -> None:
+    """Write a file, whole or not at all: into another one beside it, synced, which then takes its place."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(text)
+            file.writelines(parts)
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).chmod(0o644)

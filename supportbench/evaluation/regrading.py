@@ -104,7 +104,7 @@ class Regrader:
             RunError: its task is not there, or is another one by now, or an action is none that it allows.
             RubricError, UnknownNameError: the rubric that is to grade it cannot be bound.
         """
-        for _ in _submissions(episode, self._opened(episode).chosen.task):
+        for _ in submissions(episode, self._opened(episode).chosen.task):
             pass
         return sum(step.status == "graded" for step in episode.steps)
 
@@ -118,7 +118,7 @@ class Regrader:
         Where grading may wait, the tickets are graded at once, as far as there are `places`.
         """
         opened = self._opened(episode)
-        given = zip(episode.steps, _submissions(episode, opened.chosen.task), strict=True)
+        given = zip(episode.steps, submissions(episode, opened.chosen.task), strict=True)
         if opened.grader.suspends and places is not None:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(_graded(opened.grader, *pair, places)) for pair in given]
@@ -163,7 +163,7 @@ class Regrader:
         return opened
 
 
-def _submissions(episode: Episode, task: Task) -> Iterator[Submission | None]:
+def submissions(episode: Episode, task: Task) -> Iterator[Submission | None]:
     """Yield for each step what its graders were given, None for one without an action that came to them."""
     cases = {case.ticket.ticket_id: case for case in task.cases}
     earlier: tuple[SupportQueueAction, ...] = ()

@@ -9,7 +9,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from contextlib import chdir
 from pathlib import Path
+
+from click.testing import CliRunner, Result
+
+from supportbench.cli import cli
 
 _OURS = ("SUPPORTBENCH_", "API_", "OPENAI_", "HF_")
 
@@ -29,6 +34,12 @@ def supportbench(
         timeout=60,
         check=False,
     )
+
+
+def in_this_process(*arguments: str, cwd: Path) -> Result:
+    """Run `supportbench …` in the folder `cwd` without a process of its own, which saves all imports but the first."""
+    with chdir(cwd):
+        return CliRunner().invoke(cli, arguments)
 
 
 def interrupted(

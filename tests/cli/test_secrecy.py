@@ -170,6 +170,12 @@ WAYS: Final = (
     Way(("regrade", "other"), code=2, says="is not what it was when it was played"),
     Way(("compare", "run", "run"), says="3 pairs of replies to 3 tickets."),
     Way(("compare", "run", "run", "--json"), says='"p_holm"'),
+    Way(("report", "run", "--output", "new.html"), says="Report: new.html"),
+    Way(("-v", "report", "run", "unscored", "--output", "new.html"), says="Report: new.html"),
+    Way(("report", "run", "run", "--markdown"), says="| run |"),
+    Way(("report", "run", "--output", "new.html"), LOST, says="Report: new.html"),
+    Way(("report", "forgotten", "--output", "new.html"), says="Report: new.html"),
+    Way(("-v", "report", "run", "--reveal", "--markdown"), FAILS, says="| run |"),
     Way(("lint", "--safety"), code=None),
     Way(("lint", "--safety", "--json"), code=None),
     Way(("audit", "--task", "canary"), code=None, says="canary"),
@@ -201,10 +207,16 @@ def cage(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "run", "--provider", "cage", "--agent", "fixed", "--out", "run", cwd=folder, environ=of(folder)
     )
     assert played.returncode == 0, played.stderr
+    arguments = ("--provider", "cage", "--agent", "fixed", "--out", "unscored")
+    played = supportbench("run", *arguments, cwd=folder, environ={**of(folder), **FAILS})
+    assert played.returncode == 1, played.stderr
     (folder / "other").mkdir()
     journal = (folder / "run" / "journal.jsonl").read_text()
     changed = re.sub('"task_fingerprint":"[^"]+"', '"task_fingerprint":"sha256:0"', journal)
     (folder / "other" / "journal.jsonl").write_text(changed)
+    (folder / "forgotten").mkdir()
+    for name in ("run.json", "journal.jsonl"):
+        (folder / "forgotten" / name).write_bytes((folder / "run" / name).read_bytes())
     return folder
 
 
@@ -267,6 +279,12 @@ def test_the_walk_would_see_a_leak(cage: Path, here: Path) -> None:
         done = supportbench("-vv", *arguments, cwd=here, environ={**of(cage), **environ})
         assert leaks(done.stderr) == set(SECRETS), "who asks for what a plugin says is told"
     assert all(leaks(text) == set() for _, text in written_in(here / "new"))
+
+
+def test_a_report_has_keys_where_it_is_asked_for_them(cage: Path, here: Path) -> None:
+    done = supportbench("report", "run", "--reveal", "--output", "new.html", cwd=here, environ=of(cage))
+    assert (done.returncode, leaks(done.stdout + done.stderr)) == (0, set())
+    assert leaks((here / "new.html").read_text(encoding="utf-8")), "else the walk would not see one that leaks"
 
 
 # -- a server -----------------------------------------------------------------------------------------------------

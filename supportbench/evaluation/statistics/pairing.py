@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import attrs
 
@@ -14,6 +14,8 @@ from supportbench.evaluation.journal import JOURNAL, read_run
 from supportbench.evaluation.manifests import RunManifest, TaskManifest, read_manifest
 from supportbench.evaluation.statistics.comparison import ComparedRun
 from supportbench.wording import shown
+
+_MOST_TOLD: Final = 5
 
 ReplyKey: TypeAlias = tuple[str, str, str, int]
 """Which reply: provider, task, ticket and repeat."""
@@ -52,6 +54,26 @@ def read_replies(folder: Path) -> RunReplies:
         unreached=unreached,
     )
     return RunReplies(card=card, manifest=manifest, rewards=rewards)
+
+
+def check_alike(runs: Sequence[RunReplies], *, forced: bool, what: str = "compare") -> tuple[str, ...]:
+    """Return what makes other runs differ from the first, each line with the run; none where all compare.
+
+    Raises:
+        RunError: there is something, and nothing is `forced`; the message says `what` with --force lets it pass.
+    """
+    first, *others = runs
+    different: list[str] = []
+    for other in others:
+        found = list(differences(first.manifest, other.manifest))
+        if found and not forced:
+            more = f"; and {len(found) - _MOST_TOLD} more" if len(found) > _MOST_TOLD else ""
+            raise RunError(
+                f"{other.card.run} does not compare with {first.card.run}: {'; '.join(found[:_MOST_TOLD])}{more}. "
+                f"To {what} all the same: --force"
+            )
+        different += [f"{other.card.run}: {told}" for told in found]
+    return tuple(different)
 
 
 def differences(first: RunManifest, other: RunManifest) -> Iterator[str]:
