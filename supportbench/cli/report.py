@@ -23,9 +23,10 @@ from supportbench.registry import Registry
 from supportbench.task_files import read_tickets
 
 PAGE: Final = "report.html"
+_STDOUT: Final = Path("-")
 
 _run_folder: Final = click.Path(exists=True, file_okay=False, path_type=Path)
-_new_file: Final = click.Path(dir_okay=False, path_type=Path)
+_new_file: Final = click.Path(dir_okay=False, allow_dash=True, path_type=Path)
 
 
 @click.command(name="report", epilog="Example: supportbench report runs/one --output report.html")
@@ -34,7 +35,7 @@ _new_file: Final = click.Path(dir_okay=False, path_type=Path)
     "--output",
     type=_new_file,
     metavar="FILE",
-    help="The file to write (default: report.html in the run's folder, or here where there are several runs).",
+    help="The file to write, - for standard output (default: report.html in the run's folder, or here for several).",
 )
 @click.option(
     "--markdown", is_flag=True, help="The short form, for pull requests and model cards; printed without --output."
@@ -84,16 +85,17 @@ def command(
     if markdown:
         from supportbench.evaluation.report.markdown import markdown_of
 
-        text = markdown_of(report)
-        if output is None:
-            click.echo(text, nl=False)
-            return
-        parts: Sequence[bytes] = [text.encode()]
+        parts: Sequence[bytes] = [markdown_of(report).encode()]
+        output = output or _STDOUT
     else:
         from supportbench.evaluation.report.rendering import page_of
 
         output = output or (runs[0] / PAGE if len(runs) == 1 else Path(PAGE))
         parts = list(page_of(report))
+    if output == _STDOUT:
+        for part in parts:
+            click.echo(part, nl=False)
+        return
     try:
         write_whole(output, parts)
     except OSError as error:
