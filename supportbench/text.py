@@ -34,7 +34,7 @@ UNSEEN: Final = (
 that are no blanks, selectors of variants, fillers."""
 
 _UNSEEN: Final = re.compile(f"[{UNSEEN}]+")
-_CONTROLS: Final = bytes([*range(0x09), *range(0x0E, 0x20), 0x7F])
+CONTROLS: Final = bytes([*range(0x09), *range(0x0E, 0x20), 0x7F])
 
 # What most of a text is made of, in one pass over its bytes: ASCII letters in lower case, and a blank for whatever can
 # be part of no word. Bytes of other characters stay, for `_plain` to see to.
@@ -125,6 +125,12 @@ def _fold(text: str) -> tuple[str, list[str]]:
 _folded: Final = lru_cache(maxsize=8)(_fold)  # the components and checks of one grade read the same two texts
 
 
+@lru_cache(maxsize=2048)  # each text is met again at the tickets that follow
+def word_set(text: str) -> frozenset[str]:
+    """Return the text's words as stems, each once."""
+    return frozenset(stems(text))
+
+
 @lru_cache(maxsize=1 << 14)  # the tickets of a task expect much the same, and each is prepared beside the others
 def fold_phrase(phrase: str) -> str:
     """Return `fold` of a phrase, remembered."""
@@ -155,7 +161,7 @@ _NONE: Final[frozenset[int]] = frozenset()
 def has_controls(text: str) -> bool:
     """Return whether the text has ASCII's control characters, but for tabs and line ends."""
     data = text.encode("utf-8", "surrogatepass")
-    return len(data.translate(None, _CONTROLS)) < len(data)
+    return len(data.translate(None, CONTROLS)) < len(data)
 
 
 class PhraseGroups:
@@ -165,7 +171,7 @@ class PhraseGroups:
     text are looked at more closely.
     """
 
-    __slots__ = ("_phrases", "_words")
+    __slots__ = ("_longest", "_phrases")
 
     def __init__(self, groups: Iterable[Iterable[str]]) -> None:
         # By the longest word of each, which few texts have: the next longest, and the folded phrase. Once both stand in
@@ -177,19 +183,18 @@ class PhraseGroups:
                 if words:
                     asked = group, words[-2:][0], folded if len(words) > 1 else ""
                     self._phrases.setdefault(words[-1], []).append(asked)
-        self._words = frozenset(self._phrases).union(
-            word for phrases in self._phrases.values() for _, word, _ in phrases
-        )
+        self._longest = frozenset(self._phrases)
 
     def found_in(self, text: str) -> frozenset[int]:
         """Return the places (from 0) of the groups of which the text contains a phrase."""
-        folded, words = _folded(text)
-        said = self._words.intersection(words)
-        if not said:
+        said = word_set(text)
+        candidates = self._longest & said
+        if not candidates:
             return _NONE
+        folded, phrases = fold(text), self._phrases
         found: set[int] = set()
-        for longest in said:
-            for group, next_longest, rest in self._phrases.get(longest, ()):
+        for longest in candidates:
+            for group, next_longest, rest in phrases[longest]:
                 if next_longest in said and group not in found and rest in folded:
                     found.add(group)
         return frozenset(found)
