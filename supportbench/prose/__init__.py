@@ -39,7 +39,7 @@ from supportbench.prose.disguises import readable
 from supportbench.prose.order import content_of, kinds_of, listed, order_of, repetition, small_words
 from supportbench.prose.ticket_words import TicketWords
 from supportbench.remembering import ByIdentity
-from supportbench.text import stems, word_spans
+from supportbench.text import stems, word_set, word_spans
 
 __all__ = ["Credit", "TextField", "credit", "readable", "unquoted"]
 
@@ -83,7 +83,7 @@ def credit(submission: Submission, field: TextField) -> Credit:
     written = submission.action.summary if field == "summary" else submission.action.response
     text, ticket = readable(written), _ticket(submission.case.ticket)
     said = stems(text)
-    least = _of_length(said, field)
+    least = _of_length(len(said), field)
     if text is not written:
         least = _lesser(least, _of_disguise(text, written))
     if len(said) <= NOTE_WORDS:
@@ -91,10 +91,11 @@ def credit(submission: Submission, field: TextField) -> Credit:
             least = _lesser(least, _of_neighbours(text, ticket))
     elif least.value > 0.0:
         kinds = kinds_of(said)
+        content = content_of(said, kinds)
         if ticket.english:
-            least = _lesser(least, _of_connection(text, said, kinds))
+            least = _lesser(least, _of_connection(text, said, kinds, content))
         if least.value > 0.0:
-            least = _lesser(least, _of_content(said, kinds, ticket, field))
+            least = _lesser(least, _of_content(content, ticket, field))
         if least.value > 0.0:
             least = _lesser(least, _of_passages(text, said, ticket))
     if least.value > 0.0 and submission.previous:
@@ -139,14 +140,9 @@ def _falling(figure: float, whole: float, nothing: float, reason: str) -> Credit
     return Credit(max(0.0, (nothing - figure) / (nothing - whole)), reason)
 
 
-@lru_cache(maxsize=2048)  # each text is met again at the tickets that follow
-def _words(text: str) -> frozenset[str]:
-    return frozenset(stems(text))
-
-
-def _of_length(said: Sequence[str], field: TextField) -> Credit:
+def _of_length(number: int, field: TextField) -> Credit:
     most = WORDS_OF_USE[field]
-    return _falling(len(said), most, 2 * most, f"longer than {most} words") if len(said) > most else _WHOLE
+    return _falling(number, most, 2 * most, f"longer than {most} words") if number > most else _WHOLE
 
 
 def _of_disguise(text: str, written: str) -> Credit:
@@ -155,22 +151,23 @@ def _of_disguise(text: str, written: str) -> Credit:
     return _falling(hidden, 0.05, 0.2, "disguised words")
 
 
-def _of_connection(text: str, said: Sequence[str], kinds: bytes) -> Credit:
-    number = len(said)
-    small = min(0.25, 0.01 * (number - NOTE_WORDS))
-    least = _falling(small_words(said, kinds, enough=small), small, small / 2, _LIST)
-    if least.value > 0.0:
-        least = _lesser(least, _falling(listed(said, kinds), 16, 22, _LIST))
-    if least.value > 0.0:
-        items = 1 + text.count(", ") + text.count("; ") + text.count("\n")
+def _of_connection(text: str, said: Sequence[str], kinds: bytes, content: Sequence[str]) -> Credit:
+    # Most texts keep to every figure, so that none is made a credit of unless it is beyond what counts whole.
+    number, least = len(said), _WHOLE
+    enough = min(0.25, 0.01 * (number - NOTE_WORDS))
+    if (small := small_words(said, kinds, enough=enough)) < enough:
+        least = _falling(small, enough, enough / 2, _LIST)
+    if least.value > 0.0 and (longest := listed(said, kinds)) > 16:
+        least = _lesser(least, _falling(longest, 16, 22, _LIST))
+    items = 1 + text.count(", ") + text.count("; ") + text.count("\n")
+    if least.value > 0.0 and number / items < 2.4:
         least = _lesser(least, _falling(number / items, 2.4, 1.4, _LIST))
-    if least.value > 0.0:
-        # What is usual, by the number of words: the more there are, the better order shows.
-        ordered = min(0.0, 0.1 * number - 5.0)
-        least = _lesser(least, _falling(order_of(kinds), ordered, ordered - 2.0, "words out of order"))
-    if least.value > 0.0:
-        repeated = 1.35 + number / 800  # the more there are, the oftener they come back
-        said_again = repetition(said, kinds, _words(text))
+    # What is usual, by the number of words: the more there are, the better order shows.
+    ordered = min(0.0, 0.1 * number - 5.0)
+    if least.value > 0.0 and (order := order_of(kinds)) < ordered:
+        least = _lesser(least, _falling(order, ordered, ordered - 2.0, "words out of order"))
+    repeated = 1.35 + number / 800  # the more there are, the oftener they come back
+    if least.value > 0.0 and (said_again := repetition(said, word_set(text), content)) > repeated:
         least = _lesser(least, _falling(said_again, repeated, repeated + 0.3, "the same words over and over"))
     return least
 
@@ -186,9 +183,8 @@ def _of_neighbours(text: str, ticket: TicketWords) -> Credit:
     return _falling(copied.count(1) / len(copied), 0.8, 1.0, "copied from the ticket")
 
 
-def _of_content(said: Sequence[str], kinds: bytes, ticket: TicketWords, field: TextField) -> Credit:
+def _of_content(content: Sequence[str], ticket: TicketWords, field: TextField) -> Credit:
     """Small words aside, words that are neighbours and are near each other in the ticket too are copied from there."""
-    content = content_of(said, kinds)
     whole, nothing = COPIED[field]
     if sum(map(ticket.words.__contains__, content)) <= whole * len(content):
         return _WHOLE
@@ -206,10 +202,10 @@ def _of_passages(text: str, said: Sequence[str], ticket: TicketWords) -> Credit:
 
 
 def _of_repeating(text: str, ticket: TicketWords, previous: Sequence[SupportQueueAction], field: TextField) -> Credit:
-    words = _words(text)
+    words = word_set(text)
     others = len(words) // 5 + (len(words) % 5 > 0)  # with so many other words, or more, it is another text
     for earlier in previous[-EARLIER:]:
-        known = _words(readable(earlier.summary if field == "summary" else earlier.response))
+        known = word_set(readable(earlier.summary if field == "summary" else earlier.response))
         new = list(islice(filterfalse(known.__contains__, words), others))
         if len(new) < others and ticket.words.isdisjoint(new):
             return Credit(0.0, "the same as for an earlier ticket")

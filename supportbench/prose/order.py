@@ -68,8 +68,7 @@ def order_of(kinds: bytes) -> float:
     """Return how much likelier than chance, in bits, words of these classes follow each other; below 0: shuffled."""
     # Each two neighbours are one number: those that begin at even places, and those that begin at odd ones.
     even, odd = len(kinds) // 2 * 2, max(0, len(kinds) - 1) // 2 * 2 + 1
-    bits = _english().bits.__getitem__
-    return sum(map(bits, array("H", kinds[:even]))) + sum(map(bits, array("H", kinds[1:odd])))
+    return sum(map(_english().bits.__getitem__, array("H", kinds[:even] + kinds[1:odd])))
 
 
 def small_words(stems: Sequence[str], kinds: bytes, *, enough: float) -> float:
@@ -81,7 +80,7 @@ def small_words(stems: Sequence[str], kinds: bytes, *, enough: float) -> float:
     small = len(kinds) - kinds.count(_CONTENT)
     if small > enough * len(kinds) or not small:
         return small / len(kinds)
-    return small / (small + len(_spelt(stems, kinds)))
+    return small / (small + sum(map(str.isalpha, content_of(stems, kinds))))
 
 
 def listed(stems: Sequence[str], kinds: bytes) -> int:
@@ -91,16 +90,12 @@ def listed(stems: Sequence[str], kinds: bytes) -> int:
     return max(sum(map(str.isalpha, stems[run.start() : run.end()])) for run in _LISTED.finditer(kinds))
 
 
-def repetition(stems: Sequence[str], kinds: bytes, words: frozenset[str]) -> float:
-    """Return how often each word of content is said, 1 or more on average; `words` are the words, each once.
+def repetition(stems: Sequence[str], words: frozenset[str], content: Sequence[str]) -> float:
+    """Return how often each word of content is said, 1 or more on average; `words` are the stems, each once.
 
     Where hardly any word comes back it is told as 1.
     """
     if len(words) * 1.3 >= len(stems):
         return 1.0
-    content = _spelt(stems, kinds)
-    return max(1.0, len(content) / max(1, len(frozenset(content))))
-
-
-def _spelt(stems: Sequence[str], kinds: bytes) -> list[str]:
-    return list(filter(str.isalpha, content_of(stems, kinds)))
+    spelt = list(filter(str.isalpha, content))
+    return max(1.0, len(spelt) / max(1, len(frozenset(spelt))))
