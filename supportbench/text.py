@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import string
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Final, TypeVar
@@ -167,22 +168,23 @@ def has_controls(text: str) -> bool:
 class PhraseGroups:
     """Groups of phrases, prepared once, to find which groups a text has any phrase of.
 
-    Cost of a look: the text's words once, then one set intersection; only phrases whose two longest words stand in the
-    text are looked at more closely.
+    Cost of a look: the text's words once, then one set intersection; only phrases of which two telling words stand in
+    the text are looked at more closely.
     """
 
     __slots__ = ("_longest", "_phrases")
 
     def __init__(self, groups: Iterable[Iterable[str]]) -> None:
-        # By the longest word of each, which few texts have: the next longest, and the folded phrase. Once both stand in
-        # a text, nothing more is looked for of a phrase of one word.
+        listed = [(group, folded) for group, phrases in enumerate(groups) for folded in map(fold_phrase, phrases)]
+        number = Counter(word for _, folded in listed for word in set(folded.split()))
+        # By the longest word of each, which few texts have: which of its others few phrases have, and the folded
+        # phrase. Once both stand in a text, nothing more is looked for of a phrase of one word.
         self._phrases: dict[str, list[tuple[int, str, str]]] = {}
-        for group, phrases in enumerate(groups):
-            for folded in map(fold_phrase, phrases):
-                words = sorted(folded.split(), key=len)
-                if words:
-                    asked = group, words[-2:][0], folded if len(words) > 1 else ""
-                    self._phrases.setdefault(words[-1], []).append(asked)
+        for group, folded in listed:
+            if words := sorted(folded.split(), key=len, reverse=True):
+                longest, *others = words
+                rarest = min(others, key=number.__getitem__, default=longest)
+                self._phrases.setdefault(longest, []).append((group, rarest, folded if others else ""))
         self._longest = frozenset(self._phrases)
 
     def found_in(self, text: str) -> frozenset[int]:
@@ -194,8 +196,8 @@ class PhraseGroups:
         folded, phrases = fold(text), self._phrases
         found: set[int] = set()
         for longest in candidates:
-            for group, next_longest, rest in phrases[longest]:
-                if next_longest in said and group not in found and rest in folded:
+            for group, rarest, rest in phrases[longest]:
+                if rarest in said and group not in found and rest in folded:
                     found.add(group)
         return frozenset(found)
 

@@ -29,7 +29,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import filterfalse, islice, pairwise
+from itertools import pairwise
 from typing import Final, Literal
 
 import attrs
@@ -109,7 +109,7 @@ def unquoted(text: str, ticket: Ticket) -> str:
     What somebody quotes at length is not said by them. A text without such passages is returned as it is.
     """
     words = _ticket(ticket)
-    if _passages_in_sample(text, words) < 2:  # a quotation has more
+    if not _may_quote(stems(text), words):
         return text
     copied = _copied(text, words)
     if _LONG_PASSAGE not in copied:
@@ -122,11 +122,15 @@ def unquoted(text: str, ticket: Ticket) -> str:
     return "".join((*own, text[end:]))
 
 
-@lru_cache(maxsize=16)  # asked when a text is read, and when it is credited
-def _passages_in_sample(text: str, ticket: TicketWords) -> int:
-    """Return how many pairs of neighbours are the ticket's, of those that each passage of five words has one of."""
-    said, step = stems(text), _PASSAGE - 1
-    return sum(map(ticket.neighbours.__contains__, zip(said[step - 1 :: step], said[step::step], strict=False)))
+def _may_quote(said: Sequence[str], ticket: TicketWords) -> bool:
+    """Return whether the words may have more than one passage of the ticket, or one of twelve words.
+
+    Of neighbours every fourth pair is looked at, of which each passage of five words has one, and a longer one more.
+    """
+    step = _PASSAGE - 1
+    pairs = zip(said[step - 1 :: step], said[step::step])  # noqa: B905 - a sample; the keyword costs as much again
+    known = ticket.neighbours
+    return not (known.isdisjoint(pairs) or known.isdisjoint(pairs))  # the second look begins behind the first find
 
 
 def _lesser(one: Credit, other: Credit) -> Credit:
@@ -159,8 +163,9 @@ def _of_connection(text: str, said: Sequence[str], kinds: bytes, content: Sequen
         least = _falling(small, enough, enough / 2, _LIST)
     if least.value > 0.0 and (longest := listed(said, kinds)) > 16:
         least = _lesser(least, _falling(longest, 16, 22, _LIST))
-    items = 1 + text.count(", ") + text.count("; ") + text.count("\n")
-    if least.value > 0.0 and number / items < 2.4:
+    marks = text.count(",") + text.count(";") + text.count("\n")  # one character is counted faster than two
+    if least.value > 0.0 and number / (1 + marks) < 2.4:
+        items = 1 + text.count(", ") + text.count("; ") + text.count("\n")
         least = _lesser(least, _falling(number / items, 2.4, 1.4, _LIST))
     # What is usual, by the number of words: the more there are, the better order shows.
     ordered = min(0.0, 0.1 * number - 5.0)
@@ -194,7 +199,7 @@ def _of_content(content: Sequence[str], ticket: TicketWords, field: TextField) -
 
 
 def _of_passages(text: str, said: Sequence[str], ticket: TicketWords) -> Credit:
-    if _passages_in_sample(text, ticket) < 2:  # a single passage is within what may be quoted
+    if not _may_quote(said, ticket):  # a single passage is within what may be quoted
         return _WHOLE
     runs = [len(run) + 1 for run in _PASSAGES.findall(_copied(text, ticket))]
     beyond = sum([run for run in runs if run >= _PASSAGE]) - _QUOTED
@@ -206,7 +211,6 @@ def _of_repeating(text: str, ticket: TicketWords, previous: Sequence[SupportQueu
     others = len(words) // 5 + (len(words) % 5 > 0)  # with so many other words, or more, it is another text
     for earlier in previous[-EARLIER:]:
         known = word_set(readable(earlier.summary if field == "summary" else earlier.response))
-        new = list(islice(filterfalse(known.__contains__, words), others))
-        if len(new) < others and ticket.words.isdisjoint(new):
+        if len(words) - len(words & known) < others and ticket.words.isdisjoint(words - known):
             return Credit(0.0, "the same as for an earlier ticket")
     return _WHOLE
