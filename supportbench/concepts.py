@@ -79,16 +79,16 @@ class Circle:
 class _Part:
     """Those of the concepts that a circle finds that are one ticket's."""
 
-    __slots__ = ("_all_found_in", "_number_at")
+    __slots__ = ("_all_found_in", "_number_at", "_places")
 
     def __init__(self, found_in: Callable[[str], frozenset[int]], places: range) -> None:
         self._all_found_in: Final = found_in
-        self._number_at: Final = {place: number for number, place in enumerate(places)}
+        self._places: Final = frozenset(places)
+        self._number_at: Final = {place: number for number, place in enumerate(places)}.__getitem__
 
     def found_in(self, text: str) -> frozenset[int]:
         """Return the places, from 0 for the ticket's first, of the concepts that the text expresses."""
-        number_at = self._number_at
-        return frozenset([number_at[place] for place in self._all_found_in(text) if place in number_at])
+        return frozenset(map(self._number_at, self._places & self._all_found_in(text)))
 
 
 class TicketConcepts:
@@ -118,9 +118,9 @@ class TicketConcepts:
 
     def said_in(self, text: str) -> frozenset[int]:
         """Return the places of those that it expresses in other words than a long quotation of the ticket."""
-        found = self.found_in(text)
+        found = self._own_in(text)
         if found and (own := unquoted(text, self.case.ticket)) is not text:
-            return self.found_in(own)
+            return self._own_in(own)
         return found
 
     def elsewhere(self, text: str) -> float:
@@ -169,7 +169,7 @@ def beyond_others(elsewhere: float) -> float:
     A third of the others is usual, since tickets of one desk have words in common; from there it falls evenly, and a
     text that covers two thirds of them keeps nothing.
     """
-    return min(1.0, max(0.0, (_TOO_MUCH - elsewhere) / (_TOO_MUCH - _USUAL)))
+    return 1.0 if elsewhere <= _USUAL else max(0.0, (_TOO_MUCH - elsewhere) / (_TOO_MUCH - _USUAL))
 
 
 def coverage_credit(submission: Submission, field: TextField, text: str, concepts: TicketConcepts) -> Credit:

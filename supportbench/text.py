@@ -15,6 +15,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from sys import intern
 from typing import Final, TypeVar
 
 import Stemmer
@@ -76,7 +77,10 @@ class _OfChunks(dict[Chunk, T]):
 
 
 class _StemsOfChunks(_OfChunks[bytes, str]):
-    """From a run of characters between blanks to its stem; `_NO_WORD` if it has none, `_AND` between several."""
+    """From a run of characters between blanks to its stem; `_NO_WORD` if it has none, `_AND` between several.
+
+    Stems are interned, here and in phrases, so that most comparisons of equal ones are of one object with itself.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -87,7 +91,7 @@ class _StemsOfChunks(_OfChunks[bytes, str]):
         if word.isdigit() and len(word) > _LONGEST_CACHED_NUMBER:
             return word.decode()  # numbers are many, and have no inflection
         if word.isalnum():
-            return self.keep(chunk, self._stem(word.decode()))
+            return self.keep(chunk, intern(self._stem(word.decode())))
         text = _plain(chunk.decode("utf-8", "surrogatepass"))
         return self.keep(chunk, _AND.join([self._stem(word) for word in _WORD.findall(text)]) or _NO_WORD)
 
@@ -177,15 +181,20 @@ class PhraseGroups:
     def __init__(self, groups: Iterable[Iterable[str]]) -> None:
         listed = [(group, folded) for group, phrases in enumerate(groups) for folded in map(fold_phrase, phrases)]
         number = Counter(word for _, folded in listed for word in set(folded.split()))
-        # By the longest word of each, which few texts have: which of its others few phrases have, and the folded
-        # phrase. Once both stand in a text, nothing more is looked for of a phrase of one word.
-        self._phrases: dict[str, list[tuple[int, str, str]]] = {}
+        asked: dict[str, list[tuple[int, str, str]]] = {}
         for group, folded in listed:
-            if words := sorted(folded.split(), key=len, reverse=True):
+            if words := sorted(map(intern, folded.split()), key=len, reverse=True):
                 longest, *others = words
                 rarest = min(others, key=number.__getitem__, default=longest)
-                self._phrases.setdefault(longest, []).append((group, rarest, folded if others else ""))
-        self._longest = frozenset(self._phrases)
+                asked.setdefault(longest, []).append((group, rarest, folded if others else ""))
+        # By the longest word of each phrase, which few texts have: that one of its others which few phrases have, and
+        # the folded phrase. Once both stand in a text, nothing more is looked for of a phrase of one word. Those that
+        # are looked at together are made together, so that they lie together in memory.
+        self._phrases: Final = {
+            longest: [(group, rarest, folded) for group, rarest, folded in phrases]
+            for longest, phrases in asked.items()
+        }
+        self._longest: Final = frozenset(self._phrases)
 
     def found_in(self, text: str) -> frozenset[int]:
         """Return the places (from 0) of the groups of which the text contains a phrase."""

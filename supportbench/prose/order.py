@@ -37,7 +37,7 @@ class _English:
 def _english() -> _English:
     data = tomllib.loads((files(__package__) / "order.toml").read_text(encoding="utf-8"))
     numbers = {"content": _CONTENT} | {name: number for number, name in enumerate(data["words"], start=_CONTENT + 1)}
-    classes = {stem: numbers[name] for name, words in reversed(data["words"].items()) for stem in fold(words).split()}
+    classes = {stem: numbers[name] for name, words in reversed(data["words"].items()) for stem in _stems(words)}
     names = [*data["words"], "content"]
     pairs = {
         int.from_bytes((numbers[name], numbers[after]), sys.byteorder): bits
@@ -45,8 +45,12 @@ def _english() -> _English:
         for after, bits in zip(names, row, strict=True)
     }
     return _English(
-        frozenset(fold(data["english"]).split()), classes, [pairs.get(pair, 0.0) for pair in range(max(pairs) + 1)]
+        frozenset(_stems(data["english"])), classes, [pairs.get(pair, 0.0) for pair in range(max(pairs) + 1)]
     )
+
+
+def _stems(words: str) -> list[str]:
+    return list(map(sys.intern, fold(words).split()))
 
 
 def is_english(stems: Sequence[str]) -> bool:
