@@ -133,7 +133,7 @@ _folded: Final = lru_cache(maxsize=8)(_fold)  # the components and checks of one
 @lru_cache(maxsize=2048)  # each text is met again at the tickets that follow
 def word_set(text: str) -> frozenset[str]:
     """Return the text's words as stems, each once."""
-    return frozenset(stems(text))
+    return frozenset(_folded(text)[1])
 
 
 @lru_cache(maxsize=1 << 14)  # the tickets of a task expect much the same, and each is prepared beside the others
@@ -202,7 +202,7 @@ class PhraseGroups:
         candidates = self._longest & said
         if not candidates:
             return _NONE
-        folded, phrases = fold(text), self._phrases
+        phrases, (folded, _) = self._phrases, _folded(text)
         found: set[int] = set()
         for longest in candidates:
             for group, rarest, rest in phrases[longest]:

@@ -83,11 +83,12 @@ def credit(submission: Submission, field: TextField) -> Credit:
     written = submission.action.summary if field == "summary" else submission.action.response
     text, ticket = readable(written), _ticket(submission.case.ticket)
     said = stems(text)
-    least = _of_length(len(said), field)
+    number, most = len(said), WORDS_OF_USE[field]
+    least = _falling(number, most, 2 * most, f"longer than {most} words") if number > most else _WHOLE
     if text is not written:
         least = _lesser(least, _of_disguise(text, written))
-    if len(said) <= NOTE_WORDS:
-        if least.value > 0.0 and len(said) >= _NAMED:
+    if number <= NOTE_WORDS:
+        if least.value > 0.0 and number >= _NAMED:
             least = _lesser(least, _of_neighbours(text, ticket))
     elif least.value > 0.0:
         kinds = kinds_of(said)
@@ -142,11 +143,6 @@ def _falling(figure: float, whole: float, nothing: float, reason: str) -> Credit
     if (figure <= whole) == (whole < nothing):
         return _WHOLE
     return Credit(max(0.0, (nothing - figure) / (nothing - whole)), reason)
-
-
-def _of_length(number: int, field: TextField) -> Credit:
-    most = WORDS_OF_USE[field]
-    return _falling(number, most, 2 * most, f"longer than {most} words") if number > most else _WHOLE
 
 
 def _of_disguise(text: str, written: str) -> Credit:

@@ -71,7 +71,7 @@ def content_of(stems: Sequence[str], kinds: bytes) -> list[str]:
 def order_of(kinds: bytes) -> float:
     """Return how much likelier than chance, in bits, words of these classes follow each other; below 0: shuffled."""
     # Each two neighbours are one number: those that begin at even places, and those that begin at odd ones.
-    even, odd = len(kinds) // 2 * 2, max(0, len(kinds) - 1) // 2 * 2 + 1
+    even, odd = len(kinds) // 2 * 2, (len(kinds) - 1) // 2 * 2 + 1
     return sum(map(_english().bits.__getitem__, array("H", kinds[:even] + kinds[1:odd])))
 
 
