@@ -30,7 +30,7 @@ add_module_names = False
 nitpicky = True
 nitpick_ignore_regex = [
     # Names of other projects: the build has no network and so no inventories to link them with.
-    ("py:.*", r"(collections\.abc|pathlib|pluggy|typing)\..*"),
+    ("py:.*", r"(collections\.abc|contextlib|pathlib|pluggy|typing)\..*"),
     # Handed out by public objects, but not imported by plugins: their attributes may change.
     ("py:class", r"supportbench\..*\.(Catalogue|ChosenTask|Grader|Plugin|PluginSet)"),
     # Type variables have no page.

@@ -37,12 +37,6 @@ class OpenTask:
         return ours.index == chosen.index and ours.split == chosen.split and ours.provider == chosen.provider
 
     @property
-    def customer_tiers(self) -> dict[str, str]:
-        """The customer's tier by ticket, where it is known."""
-        tickets = (case.ticket for case in self.cases)
-        return {ticket.ticket_id: ticket.customer_tier for ticket in tickets if ticket.customer_tier is not None}
-
-    @property
     def fingerprint(self) -> str:
         """The hash of all of the task, answer keys included: it is not for agents, who could test guesses with it."""
         if self.cached_fingerprint is None:

@@ -57,7 +57,11 @@ def supportbench_agents(environ: Mapping[str, str]) -> Iterable[Agent]:  # type:
 
 @hookspec
 def supportbench_executors(environ: Mapping[str, str]) -> Iterable[Executor]:  # type: ignore[empty-body]
-    """Offer executors, for `--executor`: each plays the episodes of a run, on this machine or on others."""
+    """Offer executors, for `--executor`: each plays the episodes of a run, on this machine or on others.
+
+    In `--executor name:argument` the argument fills the first field of the executor's `Options`; `--name-field VALUE`
+    fills any of them.
+    """
 
 
 @hookspec

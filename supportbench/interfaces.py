@@ -21,13 +21,19 @@ and agents may have
   then have the verdicts by criterion under `verdicts`, which is what `supportbench judge-agreement` compares, and
   `supportbench audit` lets its scores move by a tenth; both load plugins with SUPPORTBENCH_CACHE=off for what they
   measure again, and whoever keeps answers heeds it;
+- `variables`: the names of the environment variables that it reads, keys among them. Where an executor plays in other
+  processes, those of the run's agent, components and checks are handed on to them, and no others;
 - `async aclose()`, called once when everything is over.
+
+An executor may have `Options` and `configured` too. An offer that lacks a library of an extra is offered all the same:
+its `needs` says which, such as `supportbench[ray]`, and None where nothing is missing; used without, it raises.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Final, Protocol, TypeAlias, runtime_checkable
+from collections.abc import AsyncGenerator, Awaitable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Final, Protocol, runtime_checkable
 
 import attrs
 from attrs import field
@@ -143,7 +149,37 @@ class EpisodeSpec:
 LOCAL_EXECUTOR: Final = "local"
 """The name of the executor that plays in this process; no plugin can take it."""
 
-PlayEpisode: TypeAlias = Callable[[EpisodeSpec], Awaitable[Episode]]
+
+class PlayEpisode(Protocol):
+    """Plays one episode in this process; and tells what another process needs to play it there."""
+
+    def __call__(self, spec: EpisodeSpec) -> Awaitable[Episode]:
+        """Return the finished episode; raises `SupportbenchError` where it could not even begin."""
+        ...
+
+    def order(self) -> PlayOrder:
+        """Return what another process needs; raises `RunError` where the episodes can be played in this one alone."""
+        ...
+
+
+class PlayOrder(Protocol):
+    """All that another process has to know to play episodes of a run as this one would. It can be pickled.
+
+    It may hold keys, which are in no repr of it. Wherever it is unpickled, supportbench has to be installed in the same
+    version, and so have the plugins of the run.
+    """
+
+    def playing(self, environ: Mapping[str, str]) -> AbstractAsyncContextManager[PlayEpisode]:
+        """Within the block, what it gives plays episodes of the run in this process; plugins are loaded for it once.
+
+        `environ` is this process's own environment. Nobody who listens to finished episodes is told of them here. The
+        agent and the graders are closed afterwards.
+
+        Raises:
+            RunError: what is installed here is not what the run is played with; the message says what to install.
+            SupportbenchError: as at the beginning of a run.
+        """
+        ...
 
 
 class Executor(Protocol):
@@ -157,7 +193,14 @@ class Executor(Protocol):
     def run(
         self, play: PlayEpisode, specs: Iterable[EpisodeSpec], *, concurrency: int
     ) -> AsyncGenerator[Episode, None]:
-        """Yield each episode as it ends, in any order, with at most `concurrency` under way at once."""
+        """Yield each episode as it ends, in any order, with at most `concurrency` under way at once.
+
+        A spec that is drawn is one to be played: the limits of a run are kept by drawing no further one. In this
+        process `await play(spec)` plays it. In another one `async with order.playing(os.environ) as play` gives what
+        does, where `order` is what `play.order()` gave here. Yield each episode once, however often it was begun: the
+        caller writes the journal, and tells the plugins that listen. When the generator is closed early, give up what
+        is under way.
+        """
         ...
 
 

@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 import attrs
 
-from supportbench.offers import is_dishonest
+from supportbench.offers import is_dishonest, missing_of
 from supportbench.plugins import Plugin
 from supportbench.registry import Registry
 
@@ -21,7 +21,8 @@ class InstalledPlugin:
     """A plugin: where it comes from, what it `provides` (kind → names), and, if it is broken, why.
 
     Its dishonest agents are listed apart, as `cheats`: they play in audits, and are no choice for an evaluation.
-    `listens` says whether it is told of finished episodes. Of a blocked one no more than the name is known.
+    `listens` says whether it is told of finished episodes. `needs` has the extras that lack before all that it
+    provides can be used, such as `supportbench[ray]`. Of a blocked one no more than the name is known.
     """
 
     name: str
@@ -31,6 +32,7 @@ class InstalledPlugin:
     provides: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
     listens: bool = False
     problems: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
 
 
 def installed_plugins(registry: Registry) -> tuple[InstalledPlugin, ...]:
@@ -56,7 +58,13 @@ def _loaded(registry: Registry) -> Iterator[InstalledPlugin]:
             provides={kind: names for kind, names in provides.items() if names},
             listens=plugin.name in listening,
             problems=problems.get(plugin.name, ()),
+            needs=tuple(sorted({missing for missing in map(missing_of, _offers(registry, plugin)) if missing})),
         )
+
+
+def _offers(registry: Registry, plugin: Plugin) -> Iterator[object]:
+    for kind in _KINDS:
+        yield from (getattr(registry, kind)[name] for name in _names(registry, kind, plugin))
 
 
 def _names(registry: Registry, kind: str, plugin: Plugin) -> Iterator[str]:

@@ -13,7 +13,7 @@ import attrs
 from frozendict import frozendict
 
 from supportbench import codec
-from supportbench.errors import DecodeError, HookError, OptionsError, boundary
+from supportbench.errors import DecodeError, HookError, OptionsError, PluginError, UnknownNameError, boundary
 from supportbench.interfaces import LOCAL_EXECUTOR
 from supportbench.models import Rubric
 from supportbench.task_files import PROVIDER as TICKET_FILE
@@ -55,8 +55,11 @@ def configure(offer: T, options: Mapping[str, Any], what: str) -> tuple[T, Mappi
 
     Raises:
         OptionsError: it takes no options, or not these; `what` names it in the message.
+        PluginError: it lacks a library.
         HookError: it failed for another reason.
     """
+    if missing := missing_of(offer):
+        raise PluginError(f"{_capital(what)} needs {missing}: pip install '{missing}'")
     kind = getattr(offer, "Options", None)
     if kind is None:
         if options:
@@ -78,6 +81,43 @@ def configure(offer: T, options: Mapping[str, Any], what: str) -> tuple[T, Mappi
         if hasattr(offer, method) and not inspect.iscoroutinefunction(getattr(configured, method, None)):
             raise HookError(f"configuring {what} gave {type(configured).__name__}, which has no async {method}")
     return configured, codec.unstructure(decoded)
+
+
+def options_given(
+    offer: object, name: str, argument: str | None, options: Mapping[str, Any], what: str
+) -> Mapping[str, Any]:
+    """Return the options of `NAME:ARGUMENT`: the argument fills the first field; `what` is how a message names it all.
+
+    Raises:
+        UnknownNameError: it takes no argument.
+        OptionsError: an option is given twice, or lacks.
+    """
+    kind = getattr(offer, "Options", None)
+    first = next(iter(attrs.fields(kind)), None) if kind is not None else None
+    if argument is None:
+        if first is not None and first.default is attrs.NOTHING and first.name not in options:
+            raise OptionsError(f"{_capital(what)} needs its {first.name}: {name}:{first.name.upper()}")
+        return options
+    if first is None:
+        raise UnknownNameError(f"{_capital(what)} takes no argument, but is given {argument!r}.")
+    if first.name in options:
+        raise OptionsError(f"{_capital(what)} is given its {first.name} twice: behind the colon and as an option.")
+    return {**options, first.name: argument}
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def missing_of(offer: object) -> str | None:
+    """Return what has to be installed before the offer can be used, such as `supportbench[ray]`; None for nothing."""
+    missing = getattr(offer, "needs", None)
+    return None if missing is None else str(missing)
+
+
+def variables_of(offer: object) -> tuple[str, ...]:
+    """Return the environment variables that the offer says it reads."""
+    return tuple(getattr(offer, "variables", ()))
 
 
 @asynccontextmanager

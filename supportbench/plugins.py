@@ -77,6 +77,11 @@ def discover(block: Iterable[str] = ()) -> PluginSet:
     return PluginSet(plugins=tuple(plugins), failures=tuple(failures), blocked=blocked)
 
 
+def installed_names() -> frozenset[str]:
+    """Return the names of all plugins that are installed, whether they load or not."""
+    return frozenset(entry.name for entry in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP))
+
+
 def new_plugin_manager() -> pluggy.PluginManager:
     """Return a pluggy manager that knows our hooks and no plugin."""
     manager = pluggy.PluginManager("supportbench")

@@ -25,7 +25,7 @@ _INSTRUCTIONS = (
 def read_task(path: str | Path) -> Task:
     """Return the task in a TOML file whose keys are the fields of `Task`; raises `RunError` naming file and place."""
     try:
-        return codec.decode_toml(_text_of(path), Task)
+        return codec.decode_toml(text_of_file(path), Task)
     except DecodeError as error:
         raise RunError(f"Task file {Path(path).name}: " + "; ".join(map(str, error.faults))) from error
 
@@ -36,13 +36,18 @@ def read_tickets(path: str | Path) -> StaticTasks:
     Raises:
         RunError: the file cannot be read, has no ticket, or a line is wrong; the message names the line and the field.
     """
+    return parse_tickets(text_of_file(path), str(path))
+
+
+def parse_tickets(text: str, path: str) -> StaticTasks:
+    """Return the tasks in the text of a file of tickets; `path` is what errors call it, which are those above."""
     lines_of: dict[str, list[_TicketLine]] = {}
     seen: dict[str, int] = {}
-    for number, text in enumerate(_text_of(path).split("\n"), start=1):
-        if not text.strip():
+    for number, line_text in enumerate(text.split("\n"), start=1):
+        if not line_text.strip():
             continue
         try:
-            line = codec.decode(text, _TicketLine)
+            line = codec.decode(line_text, _TicketLine)
             _task_of([line])
         except DecodeError as error:
             raise RunError(f"{path}, line {number}: " + "; ".join(map(str, error.faults))) from error
@@ -86,7 +91,8 @@ def _ticket_of(line: _TicketLine) -> Ticket:
     return Ticket(**{name.name: getattr(line, name.name) for name in attrs.fields(Ticket)})
 
 
-def _text_of(path: str | Path) -> str:
+def text_of_file(path: str | Path) -> str:
+    """Return the text of a file that somebody named; raises `RunError` where it cannot be read."""
     try:
         return Path(path).read_text(encoding="utf-8-sig")  # some editors begin a file with a mark
     except UnicodeDecodeError as error:

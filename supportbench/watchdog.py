@@ -7,21 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
-from pathlib import Path
+from contextlib import asynccontextmanager, suppress
 from types import FrameType
 from typing import Final
-
-import attrs
 
 from supportbench.registry import Registry
 
 HOLD_LIMIT_S: Final = 0.1
 _PAUSE_S: Final = 0.025
+_THREADS: Final = "/proc/self/task"
 
 logger: Final = logging.getLogger("supportbench.watchdog")
 
@@ -31,10 +30,11 @@ async def watch(registry: Registry, limit_s: float = HOLD_LIMIT_S) -> AsyncItera
     """Within the block, log a warning that names each plugin holding the running loop for longer than `limit_s`.
 
     A hold is seen while it lasts, so that one that never ends is named too. Holds of `limit_s` to `limit_s` + 25 ms may
-    go unseen. For how long the loop's thread had to wait for a processor is nobody's fault and not counted, where the
-    system tells (Linux does).
+    go unseen. Time is nobody's fault and not counted while the loop's thread waits for a processor, and while another
+    thread of the process is at work or waits for one, which may have the interpreter's lock; where the system tells
+    (Linux does).
     """
-    watchdog = _Watchdog(asyncio.get_running_loop(), _Thread.current(), _plugin_names(registry), limit_s)
+    watchdog = _Watchdog(asyncio.get_running_loop(), _Clock(), _plugin_names(registry), limit_s)
     thread = threading.Thread(target=watchdog.run, name="supportbench-watchdog", daemon=True)
     thread.start()
     try:
@@ -48,40 +48,44 @@ def _plugin_names(registry: Registry) -> Mapping[str, str]:
     return {plugin.module.__name__: plugin.name for plugin in registry.plugins}
 
 
-@attrs.frozen
-class _Thread:
-    """A thread, by Python's number for it and by the system's."""
+class _Clock:
+    """A time in seconds that stands still while the thread that made it could not help being late."""
 
-    ident: int
-    native_id: int
+    def __init__(self) -> None:
+        self.ident = threading.get_ident()
+        self._native_id = str(threading.get_native_id())
+        self._waited_ns = 0
+        self._seen: dict[str, int] = {}
 
-    @classmethod
-    def current(cls) -> _Thread:
-        """Return the thread that asks."""
-        return cls(threading.get_ident(), threading.get_native_id())
-
-    def clock(self) -> float:
-        """Return a time in seconds that stands still while the thread is ready to run and has no processor."""
-        try:
-            _, waited_ns, _ = Path(f"/proc/self/task/{self.native_id}/schedstat").read_text("ascii").split()
-        except (OSError, ValueError):
-            return time.monotonic()
-        return time.monotonic() - int(waited_ns) / 1e9
+    def __call__(self) -> float:
+        """Return the time; it goes on from what it was, whichever threads end meanwhile."""
+        seen = {}
+        others_ns = 0
+        with suppress(OSError), os.scandir(_THREADS) as threads:
+            for thread in threads:
+                with suppress(OSError, ValueError), open(f"{thread.path}/schedstat", "rb") as file:  # noqa: PTH123 - quick
+                    ran_ns, waited_ns, _ = map(int, file.read().split())
+                    seen[thread.name] = waited_ns
+                    if thread.name == self._native_id:
+                        others_ns = time.process_time_ns() - ran_ns  # theirs, too, which have ended
+        self._waited_ns += sum(waited_ns - self._seen.get(name, 0) for name, waited_ns in seen.items())
+        self._seen = seen
+        return time.monotonic() - (others_ns + self._waited_ns) / 1e9
 
 
 class _Watchdog:
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, thread: _Thread, plugins: Mapping[str, str], limit_s: float
+        self, loop: asyncio.AbstractEventLoop, clock: _Clock, plugins: Mapping[str, str], limit_s: float
     ) -> None:
         self.stop = threading.Event()
         self._loop = loop
-        self._thread = thread
+        self._clock = clock
         self._plugins = plugins
         self._limit_s = limit_s
 
     def run(self) -> None:
         """Ask, wait, look; until told to stop."""
-        alive = self._thread.clock()
+        alive = self._clock()
         while not self.stop.wait(_PAUSE_S):
             answered = threading.Event()
             try:
@@ -93,13 +97,13 @@ class _Watchdog:
                 while not answered.wait(1.0):
                     if self.stop.is_set():
                         return
-                    culprit = self._report(culprit, self._thread.clock() - alive, "has been holding")
-                self._report(culprit, self._thread.clock() - alive, "held")
-            alive = self._thread.clock()
+                    culprit = self._report(culprit, self._clock() - alive, "has been holding")
+                self._report(culprit, self._clock() - alive, "held")
+            alive = self._clock()
 
     def _is_held(self, answered: threading.Event, alive: float) -> bool:
         """Wait for the sign of life; return whether none has come within the limit."""
-        while (left_s := alive + self._limit_s - self._thread.clock()) > 0:
+        while (left_s := alive + self._limit_s - self._clock()) > 0:
             if answered.wait(left_s):
                 return False
         return not answered.is_set()
@@ -116,7 +120,7 @@ class _Watchdog:
 
     def _culprit(self) -> str | None:
         """Return who is at work in the loop's thread: the innermost frame that belongs to a plugin."""
-        frame = sys._current_frames().get(self._thread.ident)
+        frame = sys._current_frames().get(self._clock.ident)
         for current in _outwards(frame):
             module = str(current.f_globals.get("__name__", ""))
             for package, plugin in self._plugins.items():

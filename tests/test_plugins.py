@@ -27,7 +27,7 @@ from tests.fixture_plugins import BROKEN, GOOD
 from tests.installing import BrokenPlugin, importable, install, write_wheel
 
 BROKEN_NAMES = {plugin.name for plugin in BROKEN}
-BUILT_INS = {"agents", "fuzzy", "gallery", "judge", "keyword", "safety", "triage"}
+BUILT_INS = {"agents", "fuzzy", "gallery", "judge", "keyword", "ray", "safety", "triage"}
 BAKE = SupportQueueAction(
     priority="now", queue="oven", disposition="fix", summary="", response="We bake anew.", confidence=1
 )

@@ -29,7 +29,7 @@ SLOW = BrokenPlugin(
     reason="",
     source=textwrap.dedent(
         """
-        import asyncio, time
+        import asyncio, threading, time
         from supportbench import ComponentScore, hookimpl
 
         supportbench_api = 1
@@ -53,6 +53,15 @@ SLOW = BrokenPlugin(
             name = "says_so"
             blocking = True
 
+        class Crowds:
+            name = "crowds"
+            async def score(self, submission):
+                other = threading.Thread(target=sum, args=(range(20_000_000),))  # keeps the interpreter's lock
+                other.start()
+                time.sleep(0.001)  # which this thread needs to go on
+                other.join()
+                return ComponentScore(score=1.0)
+
         class Computes:
             name = "computes"
             async def score(self, submission):
@@ -66,6 +75,7 @@ SLOW = BrokenPlugin(
             yield Blocks()
             yield Awaits()
             yield SaysSo()
+            yield Crowds()
             yield Computes()
         """
     ).lstrip(),
@@ -153,6 +163,17 @@ async def test_who_waits_for_a_processor_is_not(
         crowded = time.monotonic() - begun > 3 * HOLD_LIMIT_S
         await asyncio.sleep(0.05)
     assert crowded, "nobody had to wait"
+    assert warnings.messages == []
+
+
+@pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="this system tells nobody how long it waited")
+async def test_who_waits_for_another_thread_of_ours_is_not(slow: Registry, warnings: pytest.LogCaptureFixture) -> None:
+    async with watch(slow):
+        await asyncio.sleep(0.05)
+        begun = time.monotonic()
+        await slow.components["crowds"].score(a_submission())
+        assert time.monotonic() - begun > HOLD_LIMIT_S, "nobody had to wait"
+        await asyncio.sleep(0.05)
     assert warnings.messages == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import attrs
 
@@ -13,7 +14,9 @@ from supportbench import (
     Endpoint,
     EndpointConnection,
     EndpointError,
+    KeptAnswers,
     SupportQueueObservation,
+    answers_folder,
 )
 from supportbench_agents.openai_answer import read_action
 from supportbench_agents.openai_options import OpenAIOptions
@@ -38,6 +41,9 @@ class OpenAIAgent:
 
     `usage` counts the model's answers as calls and sums their tokens; an endpoint that reports no tokens leaves 0.
     Attempts that the client repeats on its own (429, 5xx, timeouts) are no calls.
+
+    With SUPPORTBENCH_AGENT_CACHE=on answers that were usable are kept, and the same request of the same repeat is not
+    sent twice: such an answer uses nothing.
     """
 
     name = "openai"
@@ -47,17 +53,27 @@ class OpenAIAgent:
     connection: EndpointConnection
     options: OpenAIOptions | None = None
     seed: int | None = None
+    answers: Path | None = attrs.field(default=None, repr=False)
+    draw: int = attrs.field(default=0, repr=False)
     _endpoint: Endpoint | None = attrs.field(default=None, repr=False, eq=False, alias="endpoint")
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> OpenAIAgent:
         """Return the agent for this environment; it still lacks a model (see `configured`)."""
-        return cls(connection=EndpointConnection.from_environ(environ))
+        return cls(
+            connection=EndpointConnection.from_environ(environ),
+            answers=answers_folder(environ, "SUPPORTBENCH_AGENT_CACHE"),
+        )
 
     @property
     def model(self) -> str | None:
         """The model that is asked."""
         return self.options.model if self.options else None
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The environment variables that it reads, the key among them."""
+        return self.connection.variables.names
 
     @property
     def data_fingerprint(self) -> str:
@@ -77,14 +93,15 @@ class OpenAIAgent:
         except EndpointError as error:
             raise ValueError(str(error)) from None
         options = attrs.evolve(options, base_url=connection.base_url)
-        endpoint = Endpoint(connection, options.of_endpoint)
+        kept = None if self.answers is None else KeptAnswers(self.answers, "agent")
+        endpoint = Endpoint(connection, options.of_endpoint, kept=kept)
+        endpoint.prepare()
         return OpenAIAgent(connection=connection, options=options, endpoint=endpoint).start_episode(0)
 
     def start_episode(self, seed: int) -> OpenAIAgent:
         """Return the agent for one episode; it shares the connections of this one."""
-        if self.options is None or self.options.seed is None:
-            return self
-        return attrs.evolve(self, seed=(self.options.seed + seed) % _SEEDS)
+        own = None if self.options is None or self.options.seed is None else (self.options.seed + seed) % _SEEDS
+        return attrs.evolve(self, seed=own, draw=seed)
 
     async def act(self, observation: SupportQueueObservation) -> AgentReply:
         """Return the model's action for the open ticket, and the usage of all turns.
@@ -97,13 +114,16 @@ class OpenAIAgent:
         if observation.ticket is None:
             raise AgentError(f"Agent 'openai:{self.model}' was asked to act, but no ticket is open")
         form = AnswerForm(name="triage", noun="action", schema=answer_schema(observation))
+        messages = first_messages(observation, observation.ticket)
         try:
             answer = await self._endpoint.ask(
-                first_messages(observation, observation.ticket),
+                messages,
                 form,
                 lambda text: read_action(text, observation),
                 seed=self.seed,
                 repair=repair_text(),
+                # Without a seed repeats send the same, and are different draws all the same.
+                decisive={"messages": messages, "repair": repair_text(), "draw": self.draw},
             )
         except EndpointError as error:
             failure = error

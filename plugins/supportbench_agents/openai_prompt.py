@@ -11,20 +11,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from string import Template
 from typing import Any, Final
 
-from supportbench import Messages, SupportQueueObservation, Ticket, fingerprint, unstructure
+import msgspec
+
+from supportbench import Messages, SupportQueueObservation, Ticket, encode, fingerprint
 
 _TEXTS: Final = ("system", "ticket", "repair")
 
 
 def first_messages(observation: SupportQueueObservation, ticket: Ticket) -> Messages:
     """Return the system message and the ticket's; earlier feedback, rewards and the episode's id are not in them."""
-    fenced = json.dumps(unstructure(ticket), ensure_ascii=False, indent=2)
+    fenced = msgspec.json.format(encode(ticket), indent=2).decode()
     marker = marker_of(fenced)
     system = _text("system").substitute(
         instructions=observation.instructions.strip(),
@@ -84,5 +85,6 @@ def _text(name: str) -> Template:
     return Template((files(__package__) / "prompts" / f"{name}.md").read_text(encoding="utf-8").strip())
 
 
-def _listed(values: Iterable[str]) -> str:
+@lru_cache(maxsize=256)
+def _listed(values: tuple[str, ...]) -> str:
     return ", ".join(json.dumps(value, ensure_ascii=False) for value in values)

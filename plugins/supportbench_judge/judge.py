@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from statistics import fmean
-from typing import Any, Final
+from typing import Final
 from weakref import WeakKeyDictionary
 
 import attrs
@@ -14,12 +14,10 @@ from supportbench import (
     Endpoint,
     EndpointError,
     EndpointOptions,
-    UnusableAnswerError,
+    KeptAnswers,
     Usage,
-    fingerprint,
 )
 from supportbench_judge.answer import Verdicts, answer_form, read_verdicts
-from supportbench_judge.kept_answers import KeptAnswers
 from supportbench_judge.options import Criterion
 from supportbench_judge.place import Place
 from supportbench_judge.prompt import Question, prompt_fingerprint, repair_text
@@ -70,8 +68,8 @@ class Judge:
         self._options = options
         self._seed = seed
         self._votes = votes
-        self._endpoint = Endpoint(place.connection, options)
-        self._kept = None if place.cache is None else KeptAnswers(place.cache)
+        kept = None if place.cache is None else KeptAnswers(place.cache, "judge")
+        self._endpoint = Endpoint(place.connection, options, kept=kept)
         self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
     @property
@@ -115,39 +113,18 @@ class Judge:
 
     async def _vote(self, question: Question, number: int) -> tuple[Verdicts, Usage | None]:
         seed = None if self._seed is None else (self._seed + number) % _SEEDS
-        key = fingerprint(self._decisive(question, number, seed))
-        kept = None if self._kept is None else await self._kept.get(key)
-        if kept is not None:
-            try:
-                return read_verdicts(kept, question.criteria), None
-            except UnusableAnswerError:
-                pass  # of another version, or damaged: it is asked for anew and put in its place
-
-        def read(text: str) -> tuple[str, Verdicts]:
-            return text, read_verdicts(text, question.criteria)
-
+        # What decides an answer: the messages have a marker in them that is another one each time.
+        decisive = {"prompt": prompt_fingerprint(), "vote": number, "question": question}
         async with self._turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(self._place.concurrency)):
             answer = await self._endpoint.ask(
-                question.messages(), answer_form(question.criteria), read, seed=seed, repair=repair_text()
+                question.messages(),
+                answer_form(question.criteria),
+                lambda text: read_verdicts(text, question.criteria),
+                seed=seed,
+                repair=repair_text(),
+                decisive=decisive,
             )
-        text, verdicts = answer.value
-        if self._kept is not None:
-            await self._kept.put(key, text)
-        return verdicts, answer.usage
-
-    def _decisive(self, question: Question, number: int, seed: int | None) -> dict[str, Any]:
-        """Return all that decides an answer; the key and the marker do not, nor do limits of time."""
-        return {
-            "prompt": prompt_fingerprint(),
-            "url": self._place.connection.base_url,
-            "model": self._options.model,
-            "temperature": self._options.temperature,
-            "max_output_tokens": self._options.max_output_tokens,
-            "structured_output": self._options.structured_output,
-            "seed": seed,
-            "vote": number,
-            "question": question,
-        }
+        return answer.value, answer.usage if answer.usage.calls else None
 
 
 def _sum(total: Usage | None, usage: Usage | None) -> Usage | None:

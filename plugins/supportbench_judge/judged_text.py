@@ -22,6 +22,7 @@ from supportbench import (
 from supportbench_judge.bench import Bench
 from supportbench_judge.judge import Judge, Judgement
 from supportbench_judge.options import JudgeOptions
+from supportbench_judge.place import VARIABLES
 from supportbench_judge.prompt import prompt_fingerprint
 from supportbench_judge.sittings import Sittings
 
@@ -37,6 +38,7 @@ class JudgedText:
     """
 
     version = "1"
+    variables = VARIABLES
     Options = JudgeOptions
 
     def __init__(

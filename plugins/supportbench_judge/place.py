@@ -8,23 +8,19 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 import attrs
-from platformdirs import user_cache_path
 
-from supportbench import EndpointConnection, EndpointError, EndpointVariables, Usage
+from supportbench import EndpointConnection, EndpointError, EndpointVariables, Usage, answers_folder
 
 T = TypeVar("T")
 
 MODEL: Final = "SUPPORTBENCH_JUDGE_MODEL"
 _OWN: Final = EndpointVariables(base_url=("SUPPORTBENCH_JUDGE_BASE_URL",), key=("SUPPORTBENCH_JUDGE_API_KEY",))
-_CACHE: Final = "SUPPORTBENCH_CACHE"
-_CACHE_DIR: Final = "SUPPORTBENCH_CACHE_DIR"
 _TIMEOUT: Final = "SUPPORTBENCH_JUDGE_TIMEOUT"
 _RETRIES: Final = "SUPPORTBENCH_JUDGE_RETRIES"
 _CONCURRENCY: Final = "SUPPORTBENCH_JUDGE_CONCURRENCY"
 _PRICE: Final = "SUPPORTBENCH_JUDGE_PRICE"
 _KNOWN: Final = (MODEL, *_OWN.base_url, *_OWN.key, _TIMEOUT, _RETRIES, _CONCURRENCY, _PRICE)
-_ON: Final = ("on", "true", "1", "yes")
-_OFF: Final = ("off", "false", "0", "no")
+VARIABLES: Final = (*_KNOWN, *EndpointVariables().names)
 
 
 @attrs.frozen(kw_only=True)
@@ -72,15 +68,13 @@ class Place:
         except EndpointError as error:
             hint = "" if own else f". The judge may have its own: {_OWN.base_url[0]} and {_OWN.key[0]}"
             raise ValueError(f"{error}{hint}") from None
-        kept = _read(environ, _CACHE, _flag, default=True)
-        folder = environ.get(_CACHE_DIR, "").strip()
         return cls(
             connection=connection,
             timeout_s=_read(environ, _TIMEOUT, _seconds, default=60.0),
             max_retries=_read(environ, _RETRIES, _count, default=4),
             concurrency=_read(environ, _CONCURRENCY, _positive, default=16),
             price=_read(environ, _PRICE, _price, default=None),
-            cache=(Path(folder) if folder else user_cache_path("supportbench", appauthor=False)) if kept else None,
+            cache=answers_folder(environ),
         )
 
 
@@ -92,11 +86,6 @@ def _read(environ: Mapping[str, str], name: str, read: Callable[[str], T], *, de
         return read(text)
     except (ValueError, KeyError) as error:
         raise ValueError(f"{name} is {text[:80]!r}; it must be {read.__doc__}") from error
-
-
-def _flag(text: str) -> bool:
-    """on or off"""
-    return {**dict.fromkeys(_ON, True), **dict.fromkeys(_OFF, False)}[text.lower()]
 
 
 def _seconds(text: str) -> float:

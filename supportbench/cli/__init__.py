@@ -16,6 +16,7 @@ import attrs
 import click
 
 from supportbench.cli.printing import printable
+from supportbench.endpoint.kept_answers import AGENT_CACHE, CACHE
 from supportbench.errors import GradingError, PluginCallError, ProviderError, SupportbenchError
 from supportbench.registry import Registry, load_registry
 from supportbench.settings import Settings, split_names
@@ -35,9 +36,6 @@ _COMMANDS: Final = (
 )
 INTERRUPTED: Final = 130
 """The exit code after Ctrl-C, as shells have it: 1 means that something was found wrong."""
-
-_CACHE: Final = "SUPPORTBENCH_CACHE"
-"""Any plugin that keeps answers heeds this variable: `off` asks for everything anew and keeps nothing."""
 
 logger: Final = logging.getLogger("supportbench")
 
@@ -61,7 +59,11 @@ class Program:
 
     def uncached(self) -> Program:
         """Return the program whose plugins ask for everything anew, for measuring what repeats itself."""
-        return attrs.evolve(self, environ={**self.environ, _CACHE: "off"})
+        return attrs.evolve(self, environ={**self.environ, CACHE: "off"})
+
+    def keeping_answers(self) -> Program:
+        """Return the program whose agents keep the answers of their models, and ask none twice for the same."""
+        return attrs.evolve(self, environ={**self.environ, AGENT_CACHE: "on"})
 
 
 class _PrintableFormatter(logging.Formatter):

@@ -26,10 +26,14 @@ def command(program: Program, /, *, as_json: bool, block: tuple[str, ...]) -> No
         stdout(),
         table(
             ["plugin", "distribution", "version", "status", "provides"],
-            [[plugin.name, plugin.distribution, plugin.version, plugin.status, _told(plugin)] for plugin in plugins],
+            [[plugin.name, plugin.distribution, plugin.version, _status(plugin), _told(plugin)] for plugin in plugins],
             folding=("provides",),
         ),
     )
+
+
+def _status(plugin: InstalledPlugin) -> str:
+    return f"needs {', '.join(plugin.needs)}" if plugin.needs and plugin.status == "ok" else plugin.status
 
 
 def _told(plugin: InstalledPlugin) -> str:

@@ -17,7 +17,7 @@ from supportbench.cli.printing import printable
 from supportbench.cli.progress import progress
 from supportbench.errors import RunError
 from supportbench.evaluation.regrading import RegradedEpisode, RegradedStep, Regrader
-from supportbench.evaluation.statistics.observations import Tiers
+from supportbench.evaluation.statistics.facts import Facts, TaskFacts
 from supportbench.graders import Graders
 from supportbench.models import RubricCard
 from supportbench.offers import closing
@@ -36,7 +36,7 @@ class CheckedRecording:
     """A recording whose every line can be graded again: how much there is, and which rubrics graded then and do now.
 
     `actions` were graded, `unscored` ones had graders that failed, and `ungraded` tickets have no action to grade.
-    `now` has by provider, split and index the rubric of each task, `tiers` its customers' tiers.
+    `now` has by provider, split and index the rubric of each task, `facts` what else is known of it.
     """
 
     path: Path
@@ -46,7 +46,7 @@ class CheckedRecording:
     ungraded: int
     rubrics: Mapping[tuple[RubricCard, RubricCard], int]
     now: Mapping[tuple[str, str, int], RubricCard]
-    tiers: Tiers
+    facts: Facts
 
 
 def check(regrader: Regrader, recording: Path, *, has_tickets: bool = False) -> CheckedRecording:
@@ -60,7 +60,7 @@ def check(regrader: Regrader, recording: Path, *, has_tickets: bool = False) -> 
     episodes = actions = unscored = steps = 0
     rubrics: dict[tuple[RubricCard, RubricCard], int] = {}
     now: dict[tuple[str, str, int], RubricCard] = {}
-    tiers: dict[tuple[str, str, int], Mapping[str, str]] = {}
+    facts: dict[tuple[str, str, int], TaskFacts] = {}
     for line in read_lines(recording):
         episode = line.episode
         with _at(line):
@@ -73,7 +73,7 @@ def check(regrader: Regrader, recording: Path, *, has_tickets: bool = False) -> 
         rubrics[episode.rubric, card] = rubrics.get((episode.rubric, card), 0) + 1
         place = (episode.provider, episode.split, episode.index)
         if place not in now:
-            tiers[place] = regrader.tiers_of(episode)
+            facts[place] = regrader.facts_of(episode)
         now[place] = card
     if not actions + unscored:
         raise RunError(_why_nothing(recording, episodes))
@@ -90,7 +90,7 @@ def check(regrader: Regrader, recording: Path, *, has_tickets: bool = False) -> 
         ungraded=steps - actions - unscored,
         rubrics=rubrics,
         now=now,
-        tiers=tiers,
+        facts=facts,
     )
 
 

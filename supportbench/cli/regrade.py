@@ -98,7 +98,7 @@ async def _regraded(
         folder: RegradedRun | None = None
         if out is not None:  # before a grader is asked, which may have its price: what cannot be written to is refused
             made = RegradedRun(
-                *(out, run), registry=registry, rubrics=checked.now, tiers=checked.tiers, concurrency=concurrency
+                *(out, run), registry=registry, rubrics=checked.now, facts=checked.facts, concurrency=concurrency
             )
             folder = stack.enter_context(closing(made))
         async with graded_again(registry, graders, regrader, checked, concurrency=concurrency) as episodes:

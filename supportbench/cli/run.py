@@ -23,6 +23,7 @@ from supportbench.cli.options import (
     print_json,
     rubric_option,
 )
+from supportbench.cli.run_options import RunCommand
 from supportbench.cli.run_plan import planned, planned_again, refuse_with_resume
 from supportbench.cli.run_progress import progress_of_run
 from supportbench.cli.run_table import print_results
@@ -32,17 +33,19 @@ from supportbench.evaluation.manifests import read_manifest
 from supportbench.evaluation.results import Results
 from supportbench.evaluation.run import Resumption, evaluate, new_run_id
 from supportbench.evaluation.stopping import Stop
-from supportbench.interfaces import LOCAL_EXECUTOR
 from supportbench.wording import counted
 
+_PLAYED_BY = ("concurrency", "executor", "executor_options")
 _LIMITS = ("max_tokens", "max_cost", "timeout", "deadline")
-_WITH_RESUME = ("resume", "retry_errors", "concurrency", "as_json", *_LIMITS)
+_WITH_RESUME = ("resume", "retry_errors", "cache", "as_json", *_PLAYED_BY, *_LIMITS)
 
 _seconds = click.FloatRange(min=0, min_open=True)
 
 
 @click.command(
-    name="run", epilog="Example: supportbench run --agent openai:gpt-4o-mini --task easy_inbox_cleanup --repeats 3"
+    name="run",
+    cls=RunCommand,
+    epilog="Example: supportbench run --agent openai:gpt-4o-mini --task easy_inbox_cleanup --repeats 3",
 )
 @click.option(
     "--agent",
@@ -76,7 +79,17 @@ _seconds = click.FloatRange(min=0, min_open=True)
 )
 @click.option("--limit", type=click.IntRange(min=1), metavar="TICKETS", help="Play so many tickets at most, in order.")
 @click.option(
-    "--executor", default=LOCAL_EXECUTOR, show_default=True, metavar="NAME", help="Where the episodes are played."
+    "--executor",
+    metavar="NAME[:ARGUMENT]",
+    help="Where the episodes are played: local (default) is this process; ray or an installed plugin's.",
+)
+@click.option(
+    "--executor-option",
+    "executor_options",
+    multiple=True,
+    metavar="KEY=VALUE",
+    callback=key_values,
+    help="Set one of the executor's options; may be repeated. Shorter: --NAME-KEY VALUE, such as --ray-address URL.",
 )
 @click.option("--out", type=new_folder, help="The results folder (default: a new one in runs/).")
 @click.option(
@@ -97,6 +110,11 @@ _seconds = click.FloatRange(min=0, min_open=True)
     metavar="USD",
     help="Begin no episode once so many US dollars are used, by the prices that are known (SUPPORTBENCH_PRICES).",
 )
+@click.option(
+    "--cache",
+    is_flag=True,
+    help="Keep the answers of the agent's model, and ask it for none twice (SUPPORTBENCH_CACHE_DIR says where).",
+)
 @click.option("--timeout", type=_seconds, metavar="SECONDS", help="An answer that takes longer is an error.")
 @click.option("--deadline", type=_seconds, metavar="SECONDS", help="End the run after so long, whatever is under way.")
 @json_option
@@ -114,6 +132,7 @@ def command(
     max_cost: float | None,
     timeout: float | None,
     deadline: float | None,
+    cache: bool,
     **asked: Any,
 ) -> None:
     """Evaluate an agent on tasks and write a results folder.
@@ -124,10 +143,12 @@ def command(
     Exits 0 when every ticket was graded, 1 when any ended in an error or a limit ended the run, 2 when it could not
     start, and as after a signal (130 for Ctrl-C, 143 for SIGTERM) when it was interrupted.
     """
+    if cache:
+        program = program.keeping_answers()
     if resume is not None:
         refuse_with_resume(_WITH_RESUME)
         folder, manifest = resume, read_manifest(resume)
-        plan = planned_again(program, folder, manifest, asked["concurrency"])
+        plan = planned_again(program, folder, manifest, **{name: asked[name] for name in _PLAYED_BY})
         resumed = Resumption.of(plan, folder, manifest, retry_errors=retry_errors)
         left = plan.total_episodes - len(resumed.played)
         click.echo(f"{counted(left, 'episode')} of {plan.total_episodes} left to play.", err=True)

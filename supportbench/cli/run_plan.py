@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ def planned(
     split: str | None,
     index: int | None,
     rubric: str | None,
-    executor: str,
+    executor: str | None,
     **rest: Any,
 ) -> PlannedRun:
     """Return the plan that the command's options ask for; raises `click.UsageError` where two of them disagree."""
@@ -44,7 +44,9 @@ def planned(
     if server is not None:
         _refuse_with_env("--rubric", rubric is not None, "it is the server that grades; start it with that rubric")
         _refuse_with_env("--tickets", tickets is not None, "the tasks are the server's")
-        _refuse_with_env("--executor", executor != LOCAL_EXECUTOR, "the episodes are played on the server")
+        elsewhere = executor not in (None, LOCAL_EXECUTOR)
+        _refuse_with_env("--executor", elsewhere, "the episodes are played on the server")
+        _refuse_with_env("--executor-option", bool(rest["executor_options"]), "the episodes are played on the server")
     registry = program.load_plugins(block)
     if tickets is not None:
         tasks = read_tickets(tickets)
@@ -60,15 +62,23 @@ def planned(
         split=split,
         index=index,
         rubric=None if rubric is None or server is not None else resolve_rubric(registry, rubric),
-        executor=executor,
+        executor=executor or LOCAL_EXECUTOR,
         feedback=settings.feedback,
         **rest,
     )
     return _planned_where(program, registry, evaluation, server)
 
 
-def planned_again(program: Program, folder: Path, manifest: RunManifest, concurrency: int) -> PlannedRun:
-    """Return the plan that the manifest's run had."""
+def planned_again(
+    program: Program,
+    folder: Path,
+    manifest: RunManifest,
+    *,
+    concurrency: int,
+    executor: str | None,
+    executor_options: Mapping[str, Any],
+) -> PlannedRun:
+    """Return the plan that the manifest's run had; its executor plays on where none is named."""
     asked = manifest.asked
     if asked is None:
         why = "its actions are another run's" if manifest.origin else "it was made before runs could be"
@@ -90,7 +100,8 @@ def planned_again(program: Program, folder: Path, manifest: RunManifest, concurr
         seed=manifest.seed,
         concurrency=concurrency,
         limit=manifest.limit,
-        executor=manifest.executor,
+        executor=executor or manifest.executor,
+        executor_options={**asked.executor_options, **executor_options} if executor is None else executor_options,
         feedback=manifest.feedback or program.settings.feedback,
     )
     return _planned_where(program, registry, evaluation, manifest.server)
@@ -98,7 +109,7 @@ def planned_again(program: Program, folder: Path, manifest: RunManifest, concurr
 
 def _planned_where(program: Program, registry: Registry, evaluation: Evaluation, server: str | None) -> PlannedRun:
     if server is None:
-        return plan(evaluation, registry)
+        return plan(evaluation, registry, program.environ)
     from supportbench.evaluation.servers import Server, plan_on_server  # takes a quarter of a second
 
     return asyncio.run(plan_on_server(evaluation, registry, Server.from_environ(server, program.environ)))

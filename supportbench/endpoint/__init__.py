@@ -4,8 +4,10 @@ An answer that is not of that form is sent back once; whatever then is none is a
 in no message, and what an endpoint does not take is found out and left out.
 """
 
-from supportbench.endpoint.client import Completion, Endpoint, EndpointAnswer
+from supportbench.endpoint.client import Endpoint, EndpointAnswer
+from supportbench.endpoint.completion import Completion
 from supportbench.endpoint.connection import EndpointConnection, EndpointVariables
+from supportbench.endpoint.kept_answers import KeptAnswers, answers_folder
 from supportbench.endpoint.parameters import AnswerForm, EndpointOptions, Messages, StructuredOutput
 from supportbench.endpoint.prices import Price, Prices
 
@@ -17,8 +19,10 @@ __all__ = [
     "EndpointConnection",
     "EndpointOptions",
     "EndpointVariables",
+    "KeptAnswers",
     "Messages",
     "Price",
     "Prices",
     "StructuredOutput",
+    "answers_folder",
 ]

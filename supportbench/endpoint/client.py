@@ -1,7 +1,8 @@
 """An OpenAI-compatible endpoint: the client, one request at a time, and what it has refused so far.
 
-Timeouts, retries and back-off (429, 5xx, lost connections, Retry-After) are the openai client's. What is ours is to
-find out which parameters the endpoint takes: one that it refuses is left out or replaced, and remembered.
+Timeouts, retries and back-off (5xx, lost connections) are the openai client's. What is ours is what concerns more than
+one request: which parameters the endpoint takes (one that it refuses is left out or replaced, and remembered), how many
+requests at once (`throttle`), and which answers are known already (`kept_answers`).
 """
 
 from __future__ import annotations
@@ -10,13 +11,19 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from string import Template
 from typing import Any, Final, Generic, TypeVar
 
 import attrs
 
+from supportbench import codec
+from supportbench.endpoint.completion import Completion, completion_in, member
 from supportbench.endpoint.connection import EndpointConnection
+from supportbench.endpoint.kept_answers import KeptAnswers
+from supportbench.endpoint.openai_client import CHAT_COMPLETIONS, first_cause, openai_client
 from supportbench.endpoint.parameters import AnswerForm, EndpointOptions, Messages, refused_by, request_for, said_in
+from supportbench.endpoint.throttle import Throttle, asked_wait_s
 from supportbench.errors import EndpointError, EndpointFailure, UnusableAnswerError
 from supportbench.models import Usage
 from supportbench.wording import counted, shortened
@@ -25,18 +32,7 @@ T = TypeVar("T")
 
 logger: Final = logging.getLogger("supportbench.endpoint")
 _LONGEST_WAIT_S: Final = 60.0
-_MOST_TOKENS: Final = 1 << 40
 _WRONG_URL: Final = "is the base URL right? Most end in /v1"
-
-
-@attrs.frozen(kw_only=True)
-class Completion:
-    """What the model answered, why it stopped and what that took; `refusal` is its own reason not to answer."""
-
-    text: str
-    refusal: str | None
-    finish_reason: str | None
-    usage: Usage
 
 
 @attrs.frozen(kw_only=True)
@@ -53,30 +49,60 @@ class Endpoint:
     It belongs to one event loop at a time: `aclose` before another one uses it.
     """
 
-    def __init__(self, connection: EndpointConnection, options: EndpointOptions) -> None:
+    def __init__(
+        self, connection: EndpointConnection, options: EndpointOptions, *, kept: KeptAnswers | None = None
+    ) -> None:
         self.connection = connection
         self._options = options
+        self._kept = kept
+        self._throttle = Throttle(connection.base_url, patience=options.max_retries)
         self._refused: frozenset[str] = frozenset()
         self._client: Any = None
         self._making = threading.Lock()
 
     async def ask(
-        self, messages: Messages, form: AnswerForm, read: Callable[[str], T], *, seed: int | None, repair: str
+        self,
+        messages: Messages,
+        form: AnswerForm,
+        read: Callable[[str], T],
+        *,
+        seed: int | None,
+        repair: str,
+        decisive: object = None,
     ) -> EndpointAnswer[T]:
         """Return what `read` makes of the model's answer to the messages.
 
         An answer that `read` refuses (`UnusableAnswerError`) is sent back once with its faults; `repair` is the text
         that does so, in which `$faults` stands for them. There is no second repair.
 
+        Where answers are kept, one to the same question costs nothing: `decisive`, unless given the messages, is what
+        makes it the same, together with the endpoint, its options, the form and the seed.
+
         Raises:
             EndpointError: no answer, or none that can be used; its `usage` is what was used until then.
         """
+        key = None if self._kept is None else self._key(messages, form, seed, decisive)
+        if self._kept is None or key is None:
+            return (await self._asked(messages, form, read, seed, repair))[0]
+        known = await self._kept.get(key)
+        if known is not None:
+            with suppress(UnusableAnswerError):  # of another version, or damaged: asked for anew, and put in its place
+                return EndpointAnswer(value=read(known), usage=Usage())
+        answer, text = await self._asked(messages, form, read, seed, repair)
+        await self._kept.put(key, text)
+        return answer
+
+    async def _asked(
+        self, messages: Messages, form: AnswerForm, read: Callable[[str], T], seed: int | None, repair: str
+    ) -> tuple[EndpointAnswer[T], str]:
+        """Return what was read and the text that it was read from."""
         usage, failure = Usage(), EndpointError("")
         for _ in ("the answer", "the repair turn"):
             try:
                 completion = await self.complete(messages, form, seed)
                 usage += completion.usage
-                return EndpointAnswer(value=read(_answer_in(completion)), usage=usage)
+                text = completion.whole_text
+                return EndpointAnswer(value=read(text), usage=usage), text
             except UnusableAnswerError as found:
                 # Faults are shortened, and half a key is one that nobody would recognise and black out.
                 repeats_key = self.connection.without_key(completion.text) != completion.text
@@ -85,11 +111,11 @@ class Endpoint:
             except EndpointError as error:
                 failure = EndpointError(self.connection.without_key(str(error)), reason=error.reason, usage=usage)
                 break
-            text = f"the answer is no {form.noun}, even after a repair turn: {unusable}"
+            told = f"the answer is no {form.noun}, even after a repair turn: {unusable}"
             if not form.private:
-                text += f"; it begins: {shortened(said)}" if said.strip() else "; it has no text"
+                told += f"; it begins: {shortened(said)}" if said.strip() else "; it has no text"
             reason: EndpointFailure = "refused" if completion.refusal else "unusable"
-            failure = EndpointError(self.connection.without_key(text), reason=reason, usage=usage)
+            failure = EndpointError(self.connection.without_key(told), reason=reason, usage=usage)
             messages = _repair_messages(messages, said, repair, unusable.faults)
         raise failure
 
@@ -104,15 +130,21 @@ class Endpoint:
         """
         key = self.connection.usable_key()
         client = self._client or await asyncio.to_thread(self._made_client, key)
-        from openai import APIStatusError, OpenAIError
+        from openai import APIStatusError, OpenAIError, RateLimitError
 
         refused = self._refused
         problem: EndpointError | None = None
+        throttled = 0
         while problem is None:
             request = request_for(self._options, messages, form, seed, refused)
             try:
-                async with asyncio.timeout(self._longest_s):
-                    answered = await client.chat.completions.create(**request)
+                async with self._throttle as sent_at, asyncio.timeout(self._longest_s):
+                    answered = await client.post(CHAT_COMPLETIONS, body=request, cast_to=object)
+            except RateLimitError as error:
+                throttled += 1
+                spent = error.code == "insufficient_quota"  # which no waiting mends
+                if spent or not self._throttle.refused(sent_at, asked_wait_s(error.response.headers)):
+                    problem = self._describe(error, form, throttled)
             except APIStatusError as error:
                 newly = refused_by(error, request, self._options)
                 refused |= newly
@@ -124,10 +156,27 @@ class Endpoint:
                 text = f"no whole answer from {self.connection.base_url} within {self._longest_s:g} s"
                 problem = EndpointError(text, reason="timed out")
             else:
+                self._throttle.answered()
                 self._remember(refused)
                 return self._completion(answered, form)
         # Raised out here, so that no exception that holds the request, and with it the key, hangs on to it.
         raise problem
+
+    def _key(self, messages: Messages, form: AnswerForm, seed: int | None, decisive: object) -> str:
+        """Return what an answer is kept under; neither what opens the endpoint decides one, nor limits of time."""
+        options = self._options
+        return codec.fingerprint(
+            {
+                "url": self.connection.base_url,
+                "model": options.model,
+                "temperature": options.temperature,
+                "max_output_tokens": options.max_output_tokens,
+                "structured_output": options.structured_output,
+                "form": {"name": form.name, "schema": form.schema},
+                "seed": seed,
+                "decisive": messages if decisive is None else decisive,
+            }
+        )
 
     @property
     def _longest_s(self) -> float:
@@ -139,25 +188,21 @@ class Endpoint:
         retries = self._options.max_retries
         return self._options.timeout_s * (retries + 1) + _LONGEST_WAIT_S * retries
 
+    def prepare(self) -> None:
+        """Import what requests need: half a second, which the first answers would else seem to have taken."""
+        import openai  # noqa: F401
+
     async def aclose(self) -> None:
         """Close the connections; a later request opens new ones."""
         client, self._client = self._client, None
+        self._throttle = Throttle(self.connection.base_url, patience=self._options.max_retries)
         if client is not None:
             await client.close()
 
     def _made_client(self, key: str) -> Any:
         with self._making:
             if self._client is None:
-                from openai import AsyncOpenAI
-
-                client = AsyncOpenAI(
-                    api_key=key,
-                    base_url=self.connection.base_url,
-                    timeout=self._options.timeout_s,
-                    max_retries=self._options.max_retries,
-                )
-                client.chat.completions  # noqa: B018 - imported on first sight, and better here than in the event loop
-                self._client = client
+                self._client = openai_client(self.connection.base_url, key, self._options)
             return self._client
 
     def _remember(self, refused: frozenset[str]) -> None:
@@ -165,18 +210,19 @@ class Endpoint:
             logger.warning("%s at %s takes no %s", self._options.model, self.connection.base_url, name)
         self._refused |= refused
 
-    def _describe(self, error: Exception, form: AnswerForm) -> EndpointError:
+    def _describe(self, error: Exception, form: AnswerForm, attempts_made: int = 0) -> EndpointError:
         from openai import APIConnectionError, APIStatusError, APITimeoutError
 
-        url, tries = self.connection.base_url, self._options.max_retries + 1
-        attempts = counted(tries, "attempt")
+        url = self.connection.base_url
+        attempts = counted(attempts_made or self._options.max_retries + 1, "attempt")
         reason: EndpointFailure = "failed"
-        if isinstance(error, APITimeoutError):
+        cause = first_cause(error)
+        if isinstance(error, APITimeoutError) and isinstance(cause, TimeoutError):
             reason = "timed out"
             text = f"no answer from {url} within {self._options.timeout_s:g} s, in {attempts}"
         elif isinstance(error, APIConnectionError):
             reason = "unreachable"
-            text = f"cannot reach {url}, in {attempts}: {error.__cause__ or error}"
+            text = f"cannot reach {url}, in {attempts}: {cause}"
         elif isinstance(error, APIStatusError):
             text = f"{url} answered {error.status_code}"
             if error.status_code in (401, 403):
@@ -198,47 +244,16 @@ class Endpoint:
         return "its words, which may repeat the question, are in the log at level debug (supportbench -vv)"
 
     def _completion(self, answered: Any, form: AnswerForm) -> Completion:
-        choices = getattr(answered, "choices", None)
-        choice = choices[0] if isinstance(choices, list) and choices else None
-        message = getattr(choice, "message", None)
-        if choice is None or message is None:
-            said = self._repeated(getattr(answered, "error", None) or "", form) or _WRONG_URL
+        completion = completion_in(answered)
+        if completion is None:
+            said = self._repeated(member(answered, "error") or "", form) or _WRONG_URL
             text = f"{self.connection.base_url} answered with something that is no chat completion: {said}"
             raise EndpointError(shortened(self.connection.without_key(text), 400))
-        used = getattr(answered, "usage", None)
-        usage = Usage(
-            input_tokens=_count(getattr(used, "prompt_tokens", None)),
-            output_tokens=_count(getattr(used, "completion_tokens", None)),
-            calls=1,
-        )
-        told = usage.input_tokens > 0  # else the endpoint reports no tokens, and nothing is known
-        cost_usd = (
-            self.connection.prices.cost_usd(self.connection.base_url, self._options.model, usage) if told else None
-        )
-        return Completion(
-            text=message.content if isinstance(message.content, str) else "",
-            refusal=getattr(message, "refusal", None),
-            finish_reason=choice.finish_reason,
-            usage=attrs.evolve(usage, cost_usd=cost_usd),
-        )
-
-
-def _answer_in(completion: Completion) -> str:
-    """Return the text of an answer that is whole.
-
-    Raises:
-        UnusableAnswerError: it is not, and asking again may help.
-        EndpointError: it is not, and asking the same again cannot help.
-    """
-    if completion.finish_reason == "content_filter":
-        raise EndpointError("the endpoint's content filter withheld the answer", reason="withheld")
-    if completion.refusal:
-        raise UnusableAnswerError(("it is a refusal to answer",))
-    if completion.finish_reason == "length":
-        raise UnusableAnswerError(("it was cut off at the limit of output tokens (max_output_tokens)",))
-    if not completion.text.strip():
-        raise UnusableAnswerError(("it is empty",))
-    return completion.text
+        used = completion.usage
+        if not used.input_tokens:  # the endpoint reports no tokens, and nothing is known
+            return completion
+        cost_usd = self.connection.prices.cost_usd(self.connection.base_url, self._options.model, used)
+        return attrs.evolve(completion, usage=attrs.evolve(used, cost_usd=cost_usd))
 
 
 def _repair_messages(messages: Messages, answer: str, repair: str, faults: Iterable[str]) -> Messages:
@@ -249,8 +264,3 @@ def _repair_messages(messages: Messages, answer: str, repair: str, faults: Itera
         {"role": "assistant", "content": answer or "(an empty answer)"},  # some endpoints refuse an empty message
         {"role": "user", "content": Template(repair).substitute(faults=listed)},
     )
-
-
-def _count(value: object) -> int:
-    """Return a number of tokens; what no answer could have used counts as not reported."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST_TOKENS else 0

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from supportbench.endpoint.kept_answers import AGENT_CACHE, CACHE, CACHE_DIR
+from supportbench.endpoint.prices import VARIABLE as PRICES
 from supportbench.endpoint.prices import Prices
 from supportbench.errors import EndpointError
 
@@ -21,6 +23,11 @@ class EndpointVariables:
 
     base_url: tuple[str, ...] = ("API_BASE_URL", "OPENAI_BASE_URL")
     key: tuple[str, ...] = ("API_KEY", "HF_TOKEN", "OPENAI_API_KEY")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All variables that whoever asks a model reads: where it is, what opens it, prices, and answers to keep."""
+        return *self.base_url, *self.key, PRICES, CACHE, AGENT_CACHE, CACHE_DIR
 
 
 AGENTS_VARIABLES: Final = EndpointVariables()

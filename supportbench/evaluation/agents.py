@@ -9,10 +9,10 @@ from typing import Any
 import attrs
 
 from supportbench import codec
-from supportbench.errors import AgentError, OptionsError, UnknownNameError, boundary
+from supportbench.errors import AgentError, UnknownNameError, boundary
 from supportbench.interfaces import Agent
 from supportbench.models import AgentReply, SupportQueueAction, SupportQueueObservation, fields
-from supportbench.offers import configure, data_fingerprint_of, is_dishonest, version_of
+from supportbench.offers import configure, data_fingerprint_of, is_dishonest, options_given, version_of
 from supportbench.registry import Registry
 from supportbench.wording import did_you_mean
 
@@ -55,19 +55,7 @@ def choose_agent(registry: Registry, label: str, options: Mapping[str, Any] | No
         honest = [entry.name for entry in registry.agents.entries.values() if not is_dishonest(entry.value)]
         raise UnknownNameError(f"There is no agent {name!r}. {did_you_mean(name, honest)}")
     agent = registry.agents[name]
-    given = dict(options or {})
-    if colon:
-        kind = getattr(agent, "Options", None)
-        if kind is None:
-            raise UnknownNameError(f"Agent {name!r} takes no argument, but is given {argument!r}.")
-        first = attrs.fields(kind)[0].name
-        if first in given:
-            raise OptionsError(f"Agent {name!r} is given its {first} twice: behind the colon and as an option.")
-        given[first] = argument
-    else:
-        missing = _first_required_option(agent)
-        if missing is not None and missing not in given:
-            raise OptionsError(f"Agent {name!r} needs its {missing}: {name}:{missing.upper()}")
+    given = options_given(agent, name, argument if colon else None, options or {}, f"agent {name!r}")
     configured, filled = configure(agent, given, f"agent {name!r}")
     with boundary(AgentError, f"agent {name!r}", "the options and the model that it tells"):
         model, in_force = getattr(configured, "model", None), getattr(configured, "options", None)
@@ -79,12 +67,6 @@ def choose_agent(registry: Registry, label: str, options: Mapping[str, Any] | No
         options=codec.unstructure(in_force) if attrs.has(type(in_force)) else filled,
         data_fingerprint=data_fingerprint_of(configured),
     )
-
-
-def _first_required_option(agent: Agent) -> str | None:
-    kind = getattr(agent, "Options", None)
-    first = attrs.fields(kind)[0] if kind is not None and attrs.fields(kind) else None
-    return first.name if first is not None and first.default is attrs.NOTHING else None
 
 
 async def ask(

@@ -21,10 +21,7 @@ REMOTE: Final = "remote"
 
 @attrs.frozen(kw_only=True)
 class PlannedTask:
-    """A task as a run knows it: where it stands, what results name it by, and its tickets' ids, in order.
-
-    `customer_tiers` has by ticket what is known of the customer.
-    """
+    """A task as a run knows it: where it stands, what results name it by, and its tickets' ids, in order."""
 
     provider: str
     split: str
@@ -33,7 +30,6 @@ class PlannedTask:
     title: str
     difficulty: str
     ticket_ids: tuple[str, ...]
-    customer_tiers: Mapping[str, str] = attrs.field(factory=dict)
     fingerprint: str
     rubric: RubricCard
 
@@ -49,7 +45,6 @@ class PlannedTask:
             title=card.title,
             difficulty=card.difficulty,
             ticket_ids=tuple(case.ticket.ticket_id for case in opened.cases),
-            customer_tiers=opened.customer_tiers,
             fingerprint=opened.fingerprint,
             rubric=opened.grader.rubric.card,
         )
@@ -95,20 +90,27 @@ class Environments(Protocol):
 
 @attrs.frozen(kw_only=True)
 class LocalEnvironments:
-    """Environments in this process, graded by one set of graders; `feedback` is how much an agent sees of a grade."""
+    """Environments in this process, graded by one set of graders; `feedback` is how much an agent sees of a grade.
+
+    `planned` has by provider, split and index the tasks that are known already; another one is made as it is played.
+    """
 
     registry: Registry
     graders: Graders
     feedback: Feedback = "scores"
+    planned: Mapping[tuple[str, str, int], PlannedTask] = attrs.field(factory=dict, repr=False)
     server: None = None
 
     def open(self, spec: EpisodeSpec) -> PlayedEnvironment:
         """Return an environment for that episode; raises `ResetError`, `ProviderError` where there is no such task."""
-        chosen = TaskChooser(self.registry, spec.provider).at(spec.provider, spec.split, spec.index)
+        task = self.planned.get((spec.provider, spec.split, spec.index))
+        if task is None:
+            chosen = TaskChooser(self.registry, spec.provider).at(spec.provider, spec.split, spec.index)
+            task = PlannedTask.from_opened(self.graders.open(chosen))
         environment = SupportQueueEnvironment(
             self.registry, graders=self.graders, provider=spec.provider, feedback=self.feedback
         )
-        return _LocalEnvironment(PlannedTask.from_opened(self.graders.open(chosen)), environment)
+        return _LocalEnvironment(task, environment)
 
     def offers(self) -> Iterable[object]:
         """Return the components and checks that are in use."""

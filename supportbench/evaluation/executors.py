@@ -1,12 +1,17 @@
-"""Playing episodes in this process."""
+"""Where episodes are played: in this process, or wherever an executor of a plugin has them played."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from typing import Any
 
-from supportbench.interfaces import LOCAL_EXECUTOR, EpisodeSpec, PlayEpisode
+from supportbench.errors import HookError, UnknownNameError
+from supportbench.interfaces import LOCAL_EXECUTOR, EpisodeSpec, Executor, PlayEpisode
 from supportbench.models import Episode
+from supportbench.offers import configure, options_given
+from supportbench.registry import Registry
+from supportbench.wording import did_you_mean
 
 
 class LocalExecutor:
@@ -33,3 +38,26 @@ class LocalExecutor:
             for unfinished in playing:
                 unfinished.cancel()
             await asyncio.gather(*playing, return_exceptions=True)
+
+
+def choose_executor(registry: Registry, label: str, options: Mapping[str, Any]) -> Executor:
+    """Return the executor that the label names; what stands behind its first colon fills the first of its options.
+
+    Raises:
+        UnknownNameError: no such executor, or it takes no argument.
+        OptionsError: its options are wrong.
+    """
+    name, colon, argument = label.partition(":")
+    if name == LOCAL_EXECUTOR:
+        offered: Executor = LocalExecutor()
+    elif name in registry.executors:
+        offered = registry.executors[name]
+    else:
+        known = (LOCAL_EXECUTOR, *registry.executors)
+        raise UnknownNameError(f"There is no executor {name!r}. {did_you_mean(name, known)}")
+    what = f"executor {name!r}"
+    given = options_given(offered, name, argument if colon else None, options, what)
+    configured, _ = configure(offered, given, what)
+    if not callable(getattr(configured, "run", None)):
+        raise HookError(f"configuring {what} gave {type(configured).__name__}, which has no method run")
+    return configured

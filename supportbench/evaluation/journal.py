@@ -167,15 +167,17 @@ def superseded(folder: Path) -> frozenset[int]:
 
     A line that is no episode is no business of this: whoever reads it will say so.
     """
-    last: dict[Place, int] = {}
+    last: dict[tuple[str, str, int], dict[int, int]] = {}  # a number each: a journal may have millions
     earlier = set()
     with (folder / JOURNAL).open("rb") as lines:
         for number, line in enumerate(lines, start=1):
             place = _place_of(line)
-            if place in last:
-                earlier.add(last[place])
-            if place is not None:
-                last[place] = number
+            if place is None:
+                continue
+            of_task = last.setdefault(place[:3], {})
+            if place[3] in of_task:
+                earlier.add(of_task[place[3]])
+            of_task[place[3]] = number
     return frozenset(earlier)
 
 

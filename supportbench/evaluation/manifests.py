@@ -44,8 +44,8 @@ class TaskManifest:
 class Asked:
     """What was asked for, so far as nothing else in the manifest tells it: enough to plan the run once more.
 
-    `agent_options` are those that were given; `tickets` is the path of a file of the person's own; `rubric` is the one
-    that took the place of the tasks' own.
+    `agent_options` and `executor_options` are those that were given; `tickets` is the path of a file of the person's
+    own; `rubric` is the one that took the place of the tasks' own.
     """
 
     agent_options: Mapping[str, Any]
@@ -56,6 +56,7 @@ class Asked:
     split: str | None
     index: int | None
     rubric: Rubric | None
+    executor_options: Mapping[str, Any] = attrs.field(factory=dict)
 
 
 @attrs.frozen(kw_only=True)
@@ -152,6 +153,7 @@ def manifest_of(planned: PlannedRun, run_id: str) -> RunManifest:
             split=evaluation.split,
             index=evaluation.index,
             rubric=evaluation.rubric,
+            executor_options=evaluation.executor_options,
         ),
     )
 

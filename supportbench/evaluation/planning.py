@@ -12,16 +12,15 @@ from attrs import field
 from attrs.validators import ge, optional
 
 from supportbench.choosing import DEFAULT_SPLIT, ChosenTask, TaskChooser
-from supportbench.errors import UnknownNameError
 from supportbench.evaluation.agents import ChosenAgent
 from supportbench.evaluation.environments import Environments, LocalEnvironments, PlannedTask
-from supportbench.evaluation.executors import LocalExecutor
+from supportbench.evaluation.executors import choose_executor
+from supportbench.evaluation.statistics.facts import NOTHING, Facts, facts_of
 from supportbench.graders import Graders
 from supportbench.interfaces import LOCAL_EXECUTOR, EpisodeSpec, Executor
 from supportbench.models import Rubric
 from supportbench.registry import Registry
 from supportbench.settings import Feedback
-from supportbench.wording import did_you_mean
 
 
 @attrs.frozen(kw_only=True)
@@ -30,7 +29,8 @@ class Evaluation:
 
     With `strict_provider` task ids are those of that provider alone. `limit` is the number of tickets to play at most,
     over all tasks in order; `repeats` plays every task that often. `agent_options` are those that were given for the
-    agent, and `tickets` is the file that the provider was made of, if it was: what a resumed run has to know again.
+    agent, `executor_options` those for the executor, and `tickets` is the file that the provider was made of, if it
+    was: what a resumed run has to know again.
     """
 
     agent: ChosenAgent
@@ -47,18 +47,30 @@ class Evaluation:
     concurrency: int = field(default=8, validator=ge(1))
     limit: int | None = field(default=None, validator=optional(ge(1)))
     executor: str = LOCAL_EXECUTOR
+    executor_options: Mapping[str, Any] = field(factory=dict)
     feedback: Feedback = "scores"
 
 
 @attrs.frozen(kw_only=True)
 class PlannedRun:
-    """An evaluation whose tasks are chosen and whose rubrics are bound: nothing in it can be misspelt any more."""
+    """An evaluation whose tasks are chosen and whose rubrics are bound: nothing in it can be misspelt any more.
+
+    `environ` is what the registry's plugins were given. `facts` are for figures, and have answer keys in them.
+    """
 
     evaluation: Evaluation
     registry: Registry
     environments: Environments
     executor: Executor
     tasks: tuple[PlannedTask, ...]
+    facts: Facts = NOTHING
+    environ: Mapping[str, str] = field(factory=dict, repr=False)
+
+    def offers(self) -> Iterator[object]:
+        """Yield the plugins' parts that were made for this run, to be closed at its end."""
+        yield self.evaluation.agent.agent
+        yield self.executor
+        yield from self.environments.offers()
 
     @property
     def total_episodes(self) -> int:
@@ -86,27 +98,31 @@ class PlannedRun:
                 )
 
 
-def plan(evaluation: Evaluation, registry: Registry) -> PlannedRun:
-    """Choose the tasks of this process and bind the rubrics.
+def plan(evaluation: Evaluation, registry: Registry, environ: Mapping[str, str] | None = None) -> PlannedRun:
+    """Choose the tasks of this process and bind the rubrics; `environ` is what the registry was loaded with.
 
     Raises:
-        ResetError, UnknownNameError, RubricError, ProviderError: something does not exist or does not fit.
+        SupportbenchError: something does not exist, or does not fit.
     """
     graders = Graders(registry, evaluation.rubric)
     chosen_tasks = _chosen_tasks(evaluation, TaskChooser(registry, evaluation.provider))
     tasks = tuple(PlannedTask.from_opened(graders.open(chosen)) for chosen in chosen_tasks)
-    if evaluation.executor == LOCAL_EXECUTOR:
-        executor: Executor = LocalExecutor()
-    elif evaluation.executor in registry.executors:
-        executor = registry.executors[evaluation.executor]
-    else:
-        known = (LOCAL_EXECUTOR, *registry.executors)
-        raise UnknownNameError(
-            f"There is no executor {evaluation.executor!r}. {did_you_mean(evaluation.executor, known)}"
-        )
-    environments = LocalEnvironments(registry=registry, graders=graders, feedback=evaluation.feedback)
+    facts = {(chosen.provider, chosen.split, chosen.index): facts_of(chosen.task) for chosen in chosen_tasks}
+    executor = choose_executor(registry, evaluation.executor, evaluation.executor_options)
+    environments = LocalEnvironments(
+        registry=registry,
+        graders=graders,
+        feedback=evaluation.feedback,
+        planned={(task.provider, task.split, task.index): task for task in tasks},
+    )
     return PlannedRun(
-        evaluation=evaluation, registry=registry, environments=environments, executor=executor, tasks=tasks
+        evaluation=evaluation,
+        registry=registry,
+        environments=environments,
+        executor=executor,
+        tasks=tasks,
+        facts=facts,
+        environ=environ or {},
     )
 
 

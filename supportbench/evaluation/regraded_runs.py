@@ -18,7 +18,8 @@ from supportbench.evaluation.manifests import Origin, read_manifest
 from supportbench.evaluation.regrading import RegradedEpisode
 from supportbench.evaluation.results import PluginCard, Results, summarize
 from supportbench.evaluation.run import new_run_id
-from supportbench.evaluation.statistics.observations import Observations, Tiers
+from supportbench.evaluation.statistics.facts import Facts
+from supportbench.evaluation.statistics.observations import Observations
 from supportbench.models import RubricCard
 from supportbench.registry import Registry
 
@@ -36,7 +37,7 @@ class RegradedRun:
         *,
         registry: Registry,
         rubrics: RubricsNow,
-        tiers: Tiers,
+        facts: Facts,
         concurrency: int,
     ) -> None:
         if not (source / RUN).is_file():
@@ -46,7 +47,7 @@ class RegradedRun:
             )
         origin = read_manifest(source)
         self._registry = registry
-        self._tiers = tiers
+        self._facts = facts
         self._manifest = attrs.evolve(
             origin,
             run_id=new_run_id(),
@@ -77,7 +78,7 @@ class RegradedRun:
             self._folder.append(episode.now)
             on_episode(episode)
         self._folder.sync()
-        results = summarize(self._folder.episodes(), Observations(self._tiers)).results(
+        results = summarize(self._folder.episodes(), Observations(self._facts)).results(
             run_id=manifest.run_id,
             agent=manifest.agent,
             model=manifest.model,

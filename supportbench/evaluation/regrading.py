@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Iterator
 
 import attrs
 
@@ -14,6 +14,7 @@ from supportbench.errors import ActionError, GradingError, ResetError, RunError,
 from supportbench.evaluation.environments import REMOTE
 from supportbench.evaluation.episode import without_details
 from supportbench.evaluation.ordering import in_order
+from supportbench.evaluation.statistics.facts import TaskFacts, facts_of
 from supportbench.graders import Graders, OpenTask
 from supportbench.grading import Grader, check_taxonomy
 from supportbench.models import Episode, EpisodeStep, Grade, RubricCard, Submission, SupportQueueAction, Task
@@ -92,9 +93,9 @@ class Regrader:
         """Return the rubric that grades the episode now; raises like `check`."""
         return self._opened(episode).grader.rubric.card
 
-    def tiers_of(self, episode: Episode) -> Mapping[str, str]:
-        """Return the customer's tier by ticket, where it is known; raises like `check`."""
-        return self._opened(episode).customer_tiers
+    def facts_of(self, episode: Episode) -> TaskFacts:
+        """Return what is known of the episode's task beside what it says itself; raises like `check`."""
+        return facts_of(self._opened(episode).chosen.task)
 
     def check(self, episode: Episode) -> int:
         """Return how many actions of the episode were graded, when all that have to be graded now can be.

@@ -14,10 +14,10 @@ from typing import Final, Self
 import attrs
 
 from supportbench.errors import HookError, RunError, SupportbenchError
-from supportbench.evaluation.episode import EpisodePlayer
 from supportbench.evaluation.journal import RESULTS, Place, RunFolder, place_of, played, write_json
 from supportbench.evaluation.limits import Budget, Limits, RunStoppedError
 from supportbench.evaluation.manifests import RunManifest, manifest_of
+from supportbench.evaluation.orders import RunPlay
 from supportbench.evaluation.planning import PlannedRun
 from supportbench.evaluation.results import PluginCard, Results, Summary, summarize
 from supportbench.evaluation.statistics.observations import Observations
@@ -84,15 +84,13 @@ async def evaluate(
     evaluation, registry = planned.evaluation, planned.registry
     folder = RunFolder.create(out, manifest_of(planned, run_id)) if resumed is None else RunFolder.resume(out)
     behind = frozenset() if resumed is None else resumed.played
-    player = EpisodePlayer(
-        registry=registry, environments=planned.environments, agent=evaluation.agent, timeout_s=limits.timeout_s
-    )
+    play = RunPlay(planned, timeout_s=limits.timeout_s)
     budget = Budget(limits, patience=max(_PATIENCE, 2 * evaluation.concurrency))
     with contextlib.closing(folder):
-        async with closing((*registry.offers(), evaluation.agent.agent, *planned.environments.offers())):
+        async with closing((*registry.offers(), *planned.offers())):
             for episode in folder.episodes() if budget.is_limited else ():
                 budget.add(episode)
-            playing = _played(planned, player, behind, budget)
+            playing = _played(planned, play, behind, budget)
             async with watch(registry), syncing(folder) as to_disk, contextlib.aclosing(playing) as episodes:
                 async for episode in episodes:
                     folder.append(episode)
@@ -100,8 +98,7 @@ async def evaluate(
                     budget.add(episode)
                     on_episode(episode)
             # Before anything is closed: what a plugin does at its end must not cost the results.
-            tiers = {(task.provider, task.split, task.index): task.customer_tiers for task in planned.tasks}
-            summary = summarize(folder.episodes(), Observations(tiers))
+            summary = summarize(folder.episodes(), Observations(planned.facts))
             results = results_of(planned, summary, run_id=run_id, duration_s=time.perf_counter() - begun)
             try:
                 write_json(out / RESULTS, results)
@@ -114,7 +111,7 @@ async def evaluate(
 
 
 async def _played(
-    planned: PlannedRun, player: EpisodePlayer, behind: frozenset[Place], budget: Budget
+    planned: PlannedRun, play: RunPlay, behind: frozenset[Place], budget: Budget
 ) -> AsyncGenerator[Episode, None]:
     """Yield the episodes that the executor plays; an executor that loses one, or invents one, is at fault."""
     who = f"executor {planned.executor.name!r}"
@@ -122,10 +119,11 @@ async def _played(
     left = (spec for spec in planned.specs() if place_of(spec) not in behind)
     affordable = takewhile(lambda spec: budget.reason_to_stop is None, left)
     try:
-        run = planned.executor.run(player.play, affordable, concurrency=planned.evaluation.concurrency)
+        run = planned.executor.run(play, affordable, concurrency=planned.evaluation.concurrency)
         async with contextlib.aclosing(run) as episodes:
             async for episode in episodes:
                 missing.remove(place_of(episode))
+                await play.arrived(episode)
                 yield episode
     except SupportbenchError:
         raise

@@ -29,6 +29,7 @@ from supportbench.evaluation.safety_pairs import CheckReport, Miss, RuleReport
 from supportbench.evaluation.statistics.comparison import ComparedRun, CompareReport, Comparison, Flip
 from supportbench.evaluation.statistics.records import (
     Calibration,
+    Confusion,
     Latencies,
     Mean,
     PassRates,
@@ -38,6 +39,7 @@ from supportbench.evaluation.statistics.records import (
     Spending,
     Statistics,
     TaskStatistics,
+    Triage,
 )
 from supportbench.rubrics import bind
 from supportbench.settings import ServerSettings, Settings, variable_of
@@ -140,6 +142,8 @@ _TABLES: Final[Mapping[str, Mapping[str, type[Any]]]] = {
         "Mean": Mean,
         "Rate": Rate,
         "Task of the statistics": TaskStatistics,
+        "Confusion": Confusion,
+        "Triage": Triage,
         "Pass rates": PassRates,
         "Calibration": Calibration,
         "Reliability bin": ReliabilityBin,

@@ -9,9 +9,11 @@ import numpy as np
 
 from supportbench.evaluation.spent import Spent
 from supportbench.evaluation.statistics.calibration import calibration_of
+from supportbench.evaluation.statistics.confusions import confusions_of
 from supportbench.evaluation.statistics.intervals import CONFIDENCE_LEVEL, Floats, Places, mean_of, rate_of
 from supportbench.evaluation.statistics.observations import UNTOLD, Labels, Observations
 from supportbench.evaluation.statistics.records import (
+    FEWEST_TICKETS,
     SUCCESS,
     Latencies,
     Mean,
@@ -19,6 +21,7 @@ from supportbench.evaluation.statistics.records import (
     Spending,
     Statistics,
     TaskStatistics,
+    Triage,
 )
 from supportbench.evaluation.statistics.repeats import pass_rates
 
@@ -42,6 +45,8 @@ def compute(observed: Observations) -> Statistics:
         queues=replies.means_by(observed.queue),
         priorities=replies.means_by(observed.priority),
         customer_tiers=replies.means_by(observed.tier),
+        confusions=confusions_of(observed),
+        triage=replies.triage(),
         repeats=pass_rates(replies.success, replies.ticket) if some else (),
         calibration=calibration_of(replies.confidence[forecast], replies.success[forecast]),
         latency_s=latencies_of(replies.latency_s),
@@ -120,6 +125,24 @@ class _Replies:
         if not len(rows) or (unsafe == UNTOLD).any():
             return None
         return rate_of(unsafe == 1, self.ticket[rows])
+
+    def triage(self) -> Triage | None:
+        """Return how often too much or too little was made of a ticket, None where too few tickets can tell."""
+        observed = self._observed
+        if len(np.unique(self.ticket[_whole(observed.too_urgent)[self._order] != UNTOLD])) < FEWEST_TICKETS:
+            return None
+        return Triage(
+            over_triage=self._told_rate(observed.too_urgent),
+            under_triage=self._told_rate(observed.not_urgent_enough),
+            over_escalation=self._told_rate(observed.over_escalated),
+            under_escalation=self._told_rate(observed.under_escalated),
+        )
+
+    def _told_rate(self, hits: array[int]) -> Rate | None:
+        """Return the share of hits among the rows of which it can be told."""
+        of_rows = _whole(hits)[self._order]
+        told = of_rows != UNTOLD
+        return rate_of(of_rows[told] == 1, self.ticket[told]) if told.any() else None
 
     def components(self) -> Mapping[str, Mean]:
         """Return the mean of each component, over the replies to which it applies."""

@@ -117,6 +117,35 @@ class Calibration:
 
 
 @attrs.frozen(kw_only=True)
+class Confusion:
+    """What replies chose beside what their answer keys expect.
+
+    `counts` has a row for each of the `labels` as the expected one, and in it a column for each as the chosen one. A
+    choice that a key accepts besides has its credit in the reward, and stands in its own column here.
+    """
+
+    labels: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+    tickets: int
+    replies: int
+
+
+@attrs.frozen(kw_only=True)
+class Triage:
+    """How often replies make too much of a ticket, or too little; each None where there is no ticket to tell by.
+
+    `over_triage` is the share with a priority more urgent than the expected one, `under_triage` with a less urgent one.
+    `over_escalation` is the share that escalates among the tickets whose key gives that no credit, `under_escalation`
+    the share that does not among those whose key gives credit to nothing else.
+    """
+
+    over_triage: Rate | None
+    under_triage: Rate | None
+    over_escalation: Rate | None
+    under_escalation: Rate | None
+
+
+@attrs.frozen(kw_only=True)
 class Latencies:
     """Seconds that the agent took for a graded reply: the mean, percentiles and the longest."""
 
@@ -150,7 +179,8 @@ class Statistics:
 
     `average_score` is that of the results with its interval; `components` are likewise means of the tasks' means. The
     others are over replies: `queues` and `priorities` by what the action chose, `customer_tiers` by the ticket's, as
-    far as it is known.
+    far as it is known. `confusions` (of priority, queue and disposition) and `triage` are made of answer keys: they are
+    empty and None where a server has those, and for fewer than six tickets, of which they would tell each one's.
     """
 
     confidence_level: float
@@ -166,6 +196,8 @@ class Statistics:
     queues: Mapping[str, Mean]
     priorities: Mapping[str, Mean]
     customer_tiers: Mapping[str, Mean]
+    confusions: Mapping[str, Confusion] = attrs.field(factory=dict)
+    triage: Triage | None = None
     repeats: tuple[PassRates, ...]
     calibration: Calibration | None
     latency_s: Latencies | None

@@ -15,7 +15,8 @@ from supportbench import (
     Usage,
 )
 from supportbench.evaluation.statistics.computing import compute
-from supportbench.evaluation.statistics.observations import Observations, Tiers
+from supportbench.evaluation.statistics.facts import NOTHING, Facts
+from supportbench.evaluation.statistics.observations import Observations
 from supportbench.evaluation.statistics.records import Statistics
 
 CARD = RubricCard(name="default", fingerprint="sha256:rubric")
@@ -29,6 +30,8 @@ def a_step(
     confidence: float = 0.5,
     unsafe: bool = False,
     queue: str = "billing",
+    priority: str = "P1",
+    disposition: str = "respond",
     latency_s: float = 1.0,
     usage: Usage | None = None,
     score: float | None = None,
@@ -41,7 +44,12 @@ def a_step(
         ticket_id=ticket_id,
         status="graded",
         action=SupportQueueAction(
-            priority="P1", queue=queue, disposition="respond", summary="s", response="r", confidence=confidence
+            priority=priority,
+            queue=queue,
+            disposition=disposition,
+            summary="s",
+            response="r",
+            confidence=confidence,
         ),
         grade=Grade(
             ticket_id=ticket_id,
@@ -79,8 +87,8 @@ def rewarded(*rewards: float | None, task_id: str = "t", repeat: int = 0, index:
     return an_episode(task_id, steps, repeat=repeat, index=index)
 
 
-def statistics_of(episodes: Iterable[Episode], tiers: Tiers | None = None) -> Statistics:
-    observed = Observations(tiers or {})
+def statistics_of(episodes: Iterable[Episode], facts: Facts = NOTHING) -> Statistics:
+    observed = Observations(facts)
     for episode in episodes:
         observed.add(episode)
     return compute(observed)

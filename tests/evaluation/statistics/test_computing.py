@@ -8,10 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from supportbench import Episode, Usage, decode, encode
+from supportbench import Episode, Taxonomy, Usage, decode, encode
 from supportbench.evaluation.results import summarize
+from supportbench.evaluation.statistics.facts import TaskFacts, TicketFacts
 from supportbench.evaluation.statistics.records import Statistics
 from tests.evaluation.statistics.making import a_step, an_episode, rewarded, statistics_of
+
+GROWTH = TaskFacts(taxonomy=Taxonomy(), tickets={name: TicketFacts(customer_tier="growth") for name in ("a", "b")})
 
 
 def episodes_of(seed: int, *, tasks: int = 3, tickets: int = 4, repeats: int = 3) -> list[Episode]:
@@ -99,7 +102,7 @@ def test_a_reward_of_four_fifths_is_a_success_and_repeats_of_it_a_pass() -> None
 
 def test_rewards_are_told_by_what_was_chosen_and_whose_ticket_it_was() -> None:
     steps = [a_step("a", 1.0, queue="security"), a_step("b", 0.5), a_step("c", 0.0)]
-    found = statistics_of([an_episode("t", steps)], {("house", "test", 0): {"a": "growth", "b": "growth"}})
+    found = statistics_of([an_episode("t", steps)], {("house", "test", 0): GROWTH})
     assert {name: each.mean for name, each in found.queues.items()} == {"billing": 0.25, "security": 1.0}
     assert {name: each.mean for name, each in found.priorities.items()} == {"P1": 0.5}
     assert {name: (each.mean, each.tickets) for name, each in found.customer_tiers.items()} == {"growth": (0.75, 2)}

@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 
-from supportbench import Submission, Usage
-from supportbench_judge.kept_answers import KeptAnswers
+from supportbench import KeptAnswers, Submission, Usage
 from tests.plugins.judge.court import BOTH, COVERAGE, KEY, TASK, court, graded, judging, submission_of
 from tests.stubs.judge_endpoint import always, honest, prose
 from tests.stubs.openai_endpoint import OpenAIStub, Step, failure
@@ -147,14 +146,14 @@ async def test_what_is_damaged_is_asked_for_anew_and_said_once(
 
 class TestTheFile:
     async def test_keeps_the_newest(self, tmp_path: Path) -> None:
-        kept = KeptAnswers(tmp_path, most=3)
+        kept = KeptAnswers(tmp_path, "judge", most=3)
         for number in range(5):
             await kept.put(f"key {number}", f"answer {number}")
         found = [await kept.get(f"key {number}") for number in range(5)]
         assert found == [None, None, "answer 2", "answer 3", "answer 4"]
 
     async def test_the_last_answer_under_a_key_counts(self, tmp_path: Path) -> None:
-        kept = KeptAnswers(tmp_path)
+        kept = KeptAnswers(tmp_path, "judge")
         await kept.put("key", "one")
         await kept.put("key", "two")
         assert await kept.get("key") == "two"
@@ -163,9 +162,9 @@ class TestTheFile:
         code = (
             "import asyncio, sys\n"
             "from pathlib import Path\n"
-            "from supportbench_judge.kept_answers import KeptAnswers\n"
+            "from supportbench import KeptAnswers\n"
             "async def main():\n"
-            "    kept = KeptAnswers(Path(sys.argv[1]))\n"
+            "    kept = KeptAnswers(Path(sys.argv[1]), 'judge')\n"
             "    await asyncio.gather(*(kept.put(f'{sys.argv[2]} {n}', str(n)) for n in range(20)))\n"
             "asyncio.run(main())\n"
         )
@@ -180,6 +179,6 @@ class TestTheFile:
         for writer in writers:
             _, said = await writer.communicate()
             assert (writer.returncode, said) == (0, b"")
-        kept = KeptAnswers(tmp_path)
+        kept = KeptAnswers(tmp_path, "judge")
         found = [await kept.get(f"{writer} {number}") for writer in range(4) for number in range(20)]
         assert found == [str(number) for number in range(20)] * 4

@@ -10,22 +10,60 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-logger: Final = logging.getLogger("supportbench_judge")
+from platformdirs import user_cache_path
 
-_FILE: Final = "judge-answers.sqlite3"
+logger: Final = logging.getLogger("supportbench.endpoint")
+
+CACHE: Final = "SUPPORTBENCH_CACHE"
+"""Whoever keeps answers heeds this variable: `off` asks for everything anew and keeps nothing."""
+
+AGENT_CACHE: Final = "SUPPORTBENCH_AGENT_CACHE"
+"""Agents that ask a model keep its answers where this is `on`: else each run asks anew."""
+
+CACHE_DIR: Final = "SUPPORTBENCH_CACHE_DIR"
+_ON: Final = ("on", "true", "1", "yes")
+_OFF: Final = ("off", "false", "0", "no")
 _WAIT_S: Final = 30.0
 _TABLE: Final = "CREATE TABLE IF NOT EXISTS answers (number INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, answer TEXT)"
 
 
-class KeptAnswers:
-    """The answers in a folder, the newest `most` of them. One that cannot be read or written is asked for again."""
+def answers_folder(environ: Mapping[str, str], switch: str | None = None) -> Path | None:
+    """Return where answers are kept (`SUPPORTBENCH_CACHE_DIR`, else the user's cache folder), None where none are.
 
-    def __init__(self, folder: Path, *, most: int = 100_000) -> None:
-        self._path = folder / _FILE
+    With a `switch`, none are unless the variable of that name is on; `supportbench run --cache` sets
+    `SUPPORTBENCH_AGENT_CACHE` for agents.
+
+    Raises:
+        ValueError: `SUPPORTBENCH_CACHE`, or the switch, is neither on nor off.
+    """
+    if not (_is_on(environ, CACHE, default=True) and (switch is None or _is_on(environ, switch, default=False))):
+        return None
+    folder = environ.get(CACHE_DIR, "").strip()
+    return Path(folder) if folder else user_cache_path("supportbench", appauthor=False)
+
+
+def _is_on(environ: Mapping[str, str], variable: str, *, default: bool) -> bool:
+    """Return whether the variable says on or off; raises `ValueError` where it says something else."""
+    text = environ.get(variable, "").strip()
+    try:
+        return {"": default, **dict.fromkeys(_ON, True), **dict.fromkeys(_OFF, False)}[text.lower()]
+    except KeyError:
+        raise ValueError(f"{variable} is {text[:80]!r}; it must be on or off") from None
+
+
+class KeptAnswers:
+    """The answers of one kind (`judge`, say) in a folder, the newest `most` of them.
+
+    One that cannot be read or written is asked for again.
+    """
+
+    def __init__(self, folder: Path, kind: str, *, most: int = 100_000) -> None:
+        self._path = folder / f"{kind}-answers.sqlite3"
         self._most = most
         self._told = False
 
@@ -51,7 +89,7 @@ class KeptAnswers:
     def _put(self, key: str, answer: str) -> None:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._path.touch(mode=0o600)  # a judge's reasons may say what an answer key holds
+            self._path.touch(mode=0o600)  # they may say what an answer key holds, or a customer wrote
             with closing(self._connected()) as file, file:
                 file.execute("INSERT OR REPLACE INTO answers (key, answer) VALUES (?, ?)", (key, answer))
                 file.execute("DELETE FROM answers WHERE number <= (SELECT max(number) FROM answers) - ?", (self._most,))
@@ -70,4 +108,4 @@ class KeptAnswers:
     def _tell(self, error: Exception) -> None:
         if not self._told:
             self._told = True
-            logger.warning("Answers of the judge are not kept in %s: %s. They are asked for anew.", self._path, error)
+            logger.warning("Answers are not kept in %s: %s. They are asked for anew.", self._path, error)
