@@ -8,7 +8,7 @@ found, whatever way it looks for phrases.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import Final, Protocol, TypeAlias
 
 from supportbench.models import Case, ComponentScore, Concept, Submission, Task
@@ -39,19 +39,30 @@ class Circle:
     """Up to seventeen tickets, spread evenly over a task, that are each other's other tickets.
 
     What all of them ask for is compiled once, so that neither time nor memory grows faster than the task.
+    `found_in` returns the places, from 0, of the concepts that a text expresses.
     """
 
-    __slots__ = ("_expected", "_folded", "_found_in", "concepts")
+    __slots__ = ("_expected", "_finders", "_folded", "concepts", "found_in")
 
     def __init__(self, cases: Sequence[Case], field: TextField, finders: PhraseFinders) -> None:
         self._expected: Final = [(case, expected) for case in cases if (expected := _expected(case, field))]
         self.concepts: Final = [concept for _, expected in self._expected for concept in expected]
         self._folded: Final = [frozenset(map(fold_phrase, concept.phrases)) for concept in self.concepts]
-        self._found_in: Final = finders(concept.phrases for concept in self.concepts).found_in
+        self._finders: Final = finders
+        found_in = finders(concept.phrases for concept in self.concepts).found_in
+        self.found_in: Final = lru_cache(maxsize=2)(found_in)  # asked for a ticket's own concepts, then for the others'
 
-    def found_in(self, text: str) -> frozenset[int]:
-        """Return the places, from 0, of the concepts that the text expresses."""
-        return self._found_in(text)
+    def own(self, case: Case, concepts: Sequence[Concept]) -> Callable[[str], frozenset[int]]:
+        """Return what finds the places, from 0, of those concepts of the ticket that a text expresses.
+
+        One look for the concepts of all serves for the ticket's own, where looking is as cheap as with `PhraseGroups`.
+        """
+        first = 0
+        for other, expected in self._expected:
+            if other is case and self._finders is PhraseGroups:
+                return _Part(self.found_in, range(first, first + len(expected))).found_in
+            first += len(expected)
+        return self._finders(concept.phrases for concept in concepts).found_in
 
     def shares_beside(self, case: Case, own: Sequence[Concept]) -> list[float]:
         """Return for each concept its share in what the tickets beside this one ask for; 0 if this one asks for it."""
@@ -65,6 +76,21 @@ class Circle:
         return [share if known.isdisjoint(folded) else 0.0 for share, folded in zip(shares, self._folded, strict=True)]
 
 
+class _Part:
+    """Those of the concepts that a circle finds that are one ticket's."""
+
+    __slots__ = ("_all_found_in", "_number_at", "_places")
+
+    def __init__(self, found_in: Callable[[str], frozenset[int]], places: range) -> None:
+        self._all_found_in: Final = found_in
+        self._places: Final = frozenset(places)
+        self._number_at: Final = {place: number for number, place in enumerate(places)}.__getitem__
+
+    def found_in(self, text: str) -> frozenset[int]:
+        """Return the places, from 0 for the ticket's first, of the concepts that the text expresses."""
+        return frozenset(map(self._number_at, self._places & self._all_found_in(text)))
+
+
 class TicketConcepts:
     """A ticket's concepts for one of its texts, compiled, and those of up to sixteen other tickets of its task.
 
@@ -73,13 +99,13 @@ class TicketConcepts:
     left.
     """
 
-    __slots__ = ("_circle", "_own", "_shares", "case", "concepts", "foreign", "names")
+    __slots__ = ("_circle", "_own_in", "_shares", "case", "concepts", "foreign", "names")
 
-    def __init__(self, case: Case, concepts: tuple[Concept, ...], circle: Circle, finders: PhraseFinders) -> None:
+    def __init__(self, case: Case, concepts: tuple[Concept, ...], circle: Circle) -> None:
         self.case: Final = case
         self.concepts: Final = concepts
         self.names: Final = tuple(concept.phrases[0] for concept in concepts)
-        self._own = finders(concept.phrases for concept in concepts)
+        self._own_in = circle.own(case, concepts)
         self._circle = circle
         self._shares = circle.shares_beside(case, concepts)
         self.foreign: Final = tuple(
@@ -88,18 +114,18 @@ class TicketConcepts:
 
     def found_in(self, text: str) -> frozenset[int]:
         """Return the places, from 0, of the ticket's concepts that the text expresses."""
-        return self._own.found_in(text)
+        return self._own_in(text)
 
     def said_in(self, text: str) -> frozenset[int]:
         """Return the places of those that it expresses in other words than a long quotation of the ticket."""
-        found = self.found_in(text)
+        found = self._own_in(text)
         if found and (own := unquoted(text, self.case.ticket)) is not text:
-            return self.found_in(own)
+            return self._own_in(own)
         return found
 
     def elsewhere(self, text: str) -> float:
         """Return the mean share, in [0, 1], of the other tickets' concepts that the text expresses; 0 if none."""
-        return min(1.0, sum([self._shares[place] for place in self._circle.found_in(text)]))
+        return min(1.0, sum(map(self._shares.__getitem__, self._circle.found_in(text))))
 
 
 def concepts_of(
@@ -127,7 +153,7 @@ def _compiler(field: TextField, finders: PhraseFinders, task: Task) -> ByIdentit
 
     def compiled(case: Case) -> TicketConcepts | None:
         own = _expected(case, field)
-        return TicketConcepts(case, own, circle(circle_of.get(id(case), 0)), finders) if own else None
+        return TicketConcepts(case, own, circle(circle_of.get(id(case), 0))) if own else None
 
     return ByIdentity(compiled, kept=MOST_CASES)
 
@@ -143,7 +169,7 @@ def beyond_others(elsewhere: float) -> float:
     A third of the others is usual, since tickets of one desk have words in common; from there it falls evenly, and a
     text that covers two thirds of them keeps nothing.
     """
-    return min(1.0, max(0.0, (_TOO_MUCH - elsewhere) / (_TOO_MUCH - _USUAL)))
+    return 1.0 if elsewhere <= _USUAL else max(0.0, (_TOO_MUCH - elsewhere) / (_TOO_MUCH - _USUAL))
 
 
 def coverage_credit(submission: Submission, field: TextField, text: str, concepts: TicketConcepts) -> Credit:

@@ -12,8 +12,10 @@ from __future__ import annotations
 import re
 import string
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from sys import intern
 from typing import Final, TypeVar
 
 import Stemmer
@@ -34,7 +36,7 @@ UNSEEN: Final = (
 that are no blanks, selectors of variants, fillers."""
 
 _UNSEEN: Final = re.compile(f"[{UNSEEN}]+")
-_CONTROLS: Final = bytes([*range(0x09), *range(0x0E, 0x20), 0x7F])
+CONTROLS: Final = bytes([*range(0x09), *range(0x0E, 0x20), 0x7F])
 
 # What most of a text is made of, in one pass over its bytes: ASCII letters in lower case, and a blank for whatever can
 # be part of no word. Bytes of other characters stay, for `_plain` to see to.
@@ -75,7 +77,10 @@ class _OfChunks(dict[Chunk, T]):
 
 
 class _StemsOfChunks(_OfChunks[bytes, str]):
-    """From a run of characters between blanks to its stem; `_NO_WORD` if it has none, `_AND` between several."""
+    """From a run of characters between blanks to its stem; `_NO_WORD` if it has none, `_AND` between several.
+
+    Stems are interned, here and in phrases, so that most comparisons of equal ones are of one object with itself.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -86,7 +91,7 @@ class _StemsOfChunks(_OfChunks[bytes, str]):
         if word.isdigit() and len(word) > _LONGEST_CACHED_NUMBER:
             return word.decode()  # numbers are many, and have no inflection
         if word.isalnum():
-            return self.keep(chunk, self._stem(word.decode()))
+            return self.keep(chunk, intern(self._stem(word.decode())))
         text = _plain(chunk.decode("utf-8", "surrogatepass"))
         return self.keep(chunk, _AND.join([self._stem(word) for word in _WORD.findall(text)]) or _NO_WORD)
 
@@ -125,6 +130,12 @@ def _fold(text: str) -> tuple[str, list[str]]:
 _folded: Final = lru_cache(maxsize=8)(_fold)  # the components and checks of one grade read the same two texts
 
 
+@lru_cache(maxsize=2048)  # each text is met again at the tickets that follow
+def word_set(text: str) -> frozenset[str]:
+    """Return the text's words as stems, each once."""
+    return frozenset(_folded(text)[1])
+
+
 @lru_cache(maxsize=1 << 14)  # the tickets of a task expect much the same, and each is prepared beside the others
 def fold_phrase(phrase: str) -> str:
     """Return `fold` of a phrase, remembered."""
@@ -155,42 +166,47 @@ _NONE: Final[frozenset[int]] = frozenset()
 def has_controls(text: str) -> bool:
     """Return whether the text has ASCII's control characters, but for tabs and line ends."""
     data = text.encode("utf-8", "surrogatepass")
-    return len(data.translate(None, _CONTROLS)) < len(data)
+    return len(data.translate(None, CONTROLS)) < len(data)
 
 
 class PhraseGroups:
     """Groups of phrases, prepared once, to find which groups a text has any phrase of.
 
-    Cost of a look: the text's words once, then one set intersection; only phrases whose two longest words stand in the
-    text are looked at more closely.
+    Cost of a look: the text's words once, then one set intersection; only phrases of which two telling words stand in
+    the text are looked at more closely.
     """
 
-    __slots__ = ("_phrases", "_words")
+    __slots__ = ("_longest", "_phrases")
 
     def __init__(self, groups: Iterable[Iterable[str]]) -> None:
-        # By the longest word of each, which few texts have: the next longest, and the folded phrase. Once both stand in
-        # a text, nothing more is looked for of a phrase of one word.
-        self._phrases: dict[str, list[tuple[int, str, str]]] = {}
-        for group, phrases in enumerate(groups):
-            for folded in map(fold_phrase, phrases):
-                words = sorted(folded.split(), key=len)
-                if words:
-                    asked = group, words[-2:][0], folded if len(words) > 1 else ""
-                    self._phrases.setdefault(words[-1], []).append(asked)
-        self._words = frozenset(self._phrases).union(
-            word for phrases in self._phrases.values() for _, word, _ in phrases
-        )
+        listed = [(group, folded) for group, phrases in enumerate(groups) for folded in map(fold_phrase, phrases)]
+        number = Counter(word for _, folded in listed for word in set(folded.split()))
+        asked: dict[str, list[tuple[int, str, str]]] = {}
+        for group, folded in listed:
+            if words := sorted(map(intern, folded.split()), key=len, reverse=True):
+                longest, *others = words
+                rarest = min(others, key=number.__getitem__, default=longest)
+                asked.setdefault(longest, []).append((group, rarest, folded if others else ""))
+        # By the longest word of each phrase, which few texts have: that one of its others which few phrases have, and
+        # the folded phrase. Once both stand in a text, nothing more is looked for of a phrase of one word. Those that
+        # are looked at together are made together, so that they lie together in memory.
+        self._phrases: Final = {
+            longest: [(group, rarest, folded) for group, rarest, folded in phrases]
+            for longest, phrases in asked.items()
+        }
+        self._longest: Final = frozenset(self._phrases)
 
     def found_in(self, text: str) -> frozenset[int]:
         """Return the places (from 0) of the groups of which the text contains a phrase."""
-        folded, words = _folded(text)
-        said = self._words.intersection(words)
-        if not said:
+        said = word_set(text)
+        candidates = self._longest & said
+        if not candidates:
             return _NONE
+        phrases, (folded, _) = self._phrases, _folded(text)
         found: set[int] = set()
-        for longest in said:
-            for group, next_longest, rest in self._phrases.get(longest, ()):
-                if next_longest in said and group not in found and rest in folded:
+        for longest in candidates:
+            for group, rarest, rest in phrases[longest]:
+                if rarest in said and group not in found and rest in folded:
                     found.add(group)
         return frozenset(found)
 

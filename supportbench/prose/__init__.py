@@ -29,7 +29,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import filterfalse, islice, pairwise
+from itertools import pairwise
 from typing import Final, Literal
 
 import attrs
@@ -39,7 +39,7 @@ from supportbench.prose.disguises import readable
 from supportbench.prose.order import content_of, kinds_of, listed, order_of, repetition, small_words
 from supportbench.prose.ticket_words import TicketWords
 from supportbench.remembering import ByIdentity
-from supportbench.text import stems, word_spans
+from supportbench.text import stems, word_set, word_spans
 
 __all__ = ["Credit", "TextField", "credit", "readable", "unquoted"]
 
@@ -83,18 +83,20 @@ def credit(submission: Submission, field: TextField) -> Credit:
     written = submission.action.summary if field == "summary" else submission.action.response
     text, ticket = readable(written), _ticket(submission.case.ticket)
     said = stems(text)
-    least = _of_length(said, field)
+    number, most = len(said), WORDS_OF_USE[field]
+    least = _falling(number, most, 2 * most, f"longer than {most} words") if number > most else _WHOLE
     if text is not written:
         least = _lesser(least, _of_disguise(text, written))
-    if len(said) <= NOTE_WORDS:
-        if least.value > 0.0 and len(said) >= _NAMED:
+    if number <= NOTE_WORDS:
+        if least.value > 0.0 and number >= _NAMED:
             least = _lesser(least, _of_neighbours(text, ticket))
     elif least.value > 0.0:
         kinds = kinds_of(said)
+        content = content_of(said, kinds)
         if ticket.english:
-            least = _lesser(least, _of_connection(text, said, kinds))
+            least = _lesser(least, _of_connection(text, said, kinds, content))
         if least.value > 0.0:
-            least = _lesser(least, _of_content(said, kinds, ticket, field))
+            least = _lesser(least, _of_content(content, ticket, field))
         if least.value > 0.0:
             least = _lesser(least, _of_passages(text, said, ticket))
     if least.value > 0.0 and submission.previous:
@@ -108,7 +110,7 @@ def unquoted(text: str, ticket: Ticket) -> str:
     What somebody quotes at length is not said by them. A text without such passages is returned as it is.
     """
     words = _ticket(ticket)
-    if _passages_in_sample(text, words) < 2:  # a quotation has more
+    if not _may_quote(stems(text), words):
         return text
     copied = _copied(text, words)
     if _LONG_PASSAGE not in copied:
@@ -121,11 +123,15 @@ def unquoted(text: str, ticket: Ticket) -> str:
     return "".join((*own, text[end:]))
 
 
-@lru_cache(maxsize=16)  # asked when a text is read, and when it is credited
-def _passages_in_sample(text: str, ticket: TicketWords) -> int:
-    """Return how many pairs of neighbours are the ticket's, of those that each passage of five words has one of."""
-    said, step = stems(text), _PASSAGE - 1
-    return sum(map(ticket.neighbours.__contains__, zip(said[step - 1 :: step], said[step::step], strict=False)))
+def _may_quote(said: Sequence[str], ticket: TicketWords) -> bool:
+    """Return whether the words may have more than one passage of the ticket, or one of twelve words.
+
+    Of neighbours every fourth pair is looked at, of which each passage of five words has one, and a longer one more.
+    """
+    step = _PASSAGE - 1
+    pairs = zip(said[step - 1 :: step], said[step::step])  # noqa: B905 - a sample; the keyword costs as much again
+    known = ticket.neighbours
+    return not (known.isdisjoint(pairs) or known.isdisjoint(pairs))  # the second look begins behind the first find
 
 
 def _lesser(one: Credit, other: Credit) -> Credit:
@@ -139,38 +145,30 @@ def _falling(figure: float, whole: float, nothing: float, reason: str) -> Credit
     return Credit(max(0.0, (nothing - figure) / (nothing - whole)), reason)
 
 
-@lru_cache(maxsize=2048)  # each text is met again at the tickets that follow
-def _words(text: str) -> frozenset[str]:
-    return frozenset(stems(text))
-
-
-def _of_length(said: Sequence[str], field: TextField) -> Credit:
-    most = WORDS_OF_USE[field]
-    return _falling(len(said), most, 2 * most, f"longer than {most} words") if len(said) > most else _WHOLE
-
-
 def _of_disguise(text: str, written: str) -> Credit:
     number = len(written.split())
     hidden = (number - len(text.split()) - 1) / max(1, number)  # one may be an accident
     return _falling(hidden, 0.05, 0.2, "disguised words")
 
 
-def _of_connection(text: str, said: Sequence[str], kinds: bytes) -> Credit:
-    number = len(said)
-    small = min(0.25, 0.01 * (number - NOTE_WORDS))
-    least = _falling(small_words(said, kinds, enough=small), small, small / 2, _LIST)
-    if least.value > 0.0:
-        least = _lesser(least, _falling(listed(said, kinds), 16, 22, _LIST))
-    if least.value > 0.0:
+def _of_connection(text: str, said: Sequence[str], kinds: bytes, content: Sequence[str]) -> Credit:
+    # Most texts keep to every figure, so that none is made a credit of unless it is beyond what counts whole.
+    number, least = len(said), _WHOLE
+    enough = min(0.25, 0.01 * (number - NOTE_WORDS))
+    if (small := small_words(said, kinds, enough=enough)) < enough:
+        least = _falling(small, enough, enough / 2, _LIST)
+    if least.value > 0.0 and (longest := listed(said, kinds)) > 16:
+        least = _lesser(least, _falling(longest, 16, 22, _LIST))
+    marks = text.count(",") + text.count(";") + text.count("\n")  # one character is counted faster than two
+    if least.value > 0.0 and number / (1 + marks) < 2.4:
         items = 1 + text.count(", ") + text.count("; ") + text.count("\n")
         least = _lesser(least, _falling(number / items, 2.4, 1.4, _LIST))
-    if least.value > 0.0:
-        # What is usual, by the number of words: the more there are, the better order shows.
-        ordered = min(0.0, 0.1 * number - 5.0)
-        least = _lesser(least, _falling(order_of(kinds), ordered, ordered - 2.0, "words out of order"))
-    if least.value > 0.0:
-        repeated = 1.35 + number / 800  # the more there are, the oftener they come back
-        said_again = repetition(said, kinds, _words(text))
+    # What is usual, by the number of words: the more there are, the better order shows.
+    ordered = min(0.0, 0.1 * number - 5.0)
+    if least.value > 0.0 and (order := order_of(kinds)) < ordered:
+        least = _lesser(least, _falling(order, ordered, ordered - 2.0, "words out of order"))
+    repeated = 1.35 + number / 800  # the more there are, the oftener they come back
+    if least.value > 0.0 and (said_again := repetition(said, word_set(text), content)) > repeated:
         least = _lesser(least, _falling(said_again, repeated, repeated + 0.3, "the same words over and over"))
     return least
 
@@ -186,9 +184,8 @@ def _of_neighbours(text: str, ticket: TicketWords) -> Credit:
     return _falling(copied.count(1) / len(copied), 0.8, 1.0, "copied from the ticket")
 
 
-def _of_content(said: Sequence[str], kinds: bytes, ticket: TicketWords, field: TextField) -> Credit:
+def _of_content(content: Sequence[str], ticket: TicketWords, field: TextField) -> Credit:
     """Small words aside, words that are neighbours and are near each other in the ticket too are copied from there."""
-    content = content_of(said, kinds)
     whole, nothing = COPIED[field]
     if sum(map(ticket.words.__contains__, content)) <= whole * len(content):
         return _WHOLE
@@ -198,7 +195,7 @@ def _of_content(said: Sequence[str], kinds: bytes, ticket: TicketWords, field: T
 
 
 def _of_passages(text: str, said: Sequence[str], ticket: TicketWords) -> Credit:
-    if _passages_in_sample(text, ticket) < 2:  # a single passage is within what may be quoted
+    if not _may_quote(said, ticket):  # a single passage is within what may be quoted
         return _WHOLE
     runs = [len(run) + 1 for run in _PASSAGES.findall(_copied(text, ticket))]
     beyond = sum([run for run in runs if run >= _PASSAGE]) - _QUOTED
@@ -206,11 +203,10 @@ def _of_passages(text: str, said: Sequence[str], ticket: TicketWords) -> Credit:
 
 
 def _of_repeating(text: str, ticket: TicketWords, previous: Sequence[SupportQueueAction], field: TextField) -> Credit:
-    words = _words(text)
+    words = word_set(text)
     others = len(words) // 5 + (len(words) % 5 > 0)  # with so many other words, or more, it is another text
     for earlier in previous[-EARLIER:]:
-        known = _words(readable(earlier.summary if field == "summary" else earlier.response))
-        new = list(islice(filterfalse(known.__contains__, words), others))
-        if len(new) < others and ticket.words.isdisjoint(new):
+        known = word_set(readable(earlier.summary if field == "summary" else earlier.response))
+        if len(words) - len(words & known) < others and ticket.words.isdisjoint(words - known):
             return Credit(0.0, "the same as for an earlier ticket")
     return _WHOLE

@@ -7,7 +7,7 @@ import unicodedata
 from functools import lru_cache
 from typing import Final
 
-from supportbench.text import UNSEEN, has_controls
+from supportbench.text import CONTROLS, UNSEEN
 
 # Alphabets with letters that look like Latin ones (Unicode's confusables, https://www.unicode.org/reports/tr39/).
 _LOOKALIKES: Final = ("GREEK", "CYRILLIC", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU")
@@ -34,6 +34,7 @@ _OPEN: Final = (
     "\u2190-\u23ff\u2500-\u27bf\U0001f300-\U0001faff"
 )
 _DOUBTFUL: Final = re.compile(f"[^{_OPEN}]")
+_OPEN_ASCII: Final = bytes([*b"\t\n\r", *range(0x20, 0x7F)])
 _PARTS: Final = re.compile(r"\W+")
 
 
@@ -44,8 +45,11 @@ def readable(text: str) -> str:
     Latin, or a Latin letter in a mathematical or enclosed style. Words in other alphabets, words of two alphabets with
     a hyphen between, accents, emoji and typographic marks stay.
     """
-    has_hidden = has_controls(text)
-    if not has_hidden and (text.isascii() or _DOUBTFUL.search(text) is None):
+    unusual = text.encode("utf-8", "surrogatepass").translate(None, _OPEN_ASCII)  # of most texts, nothing is left
+    if not unusual:
+        return text
+    has_hidden = len(unusual.translate(None, CONTROLS)) < len(unusual)
+    if not has_hidden and (text.isascii() or _DOUBTFUL.search(unusual.decode("utf-8", "surrogatepass")) is None):
         return text
     return _undisguised(text, has_hidden)
 

@@ -37,7 +37,7 @@ class _English:
 def _english() -> _English:
     data = tomllib.loads((files(__package__) / "order.toml").read_text(encoding="utf-8"))
     numbers = {"content": _CONTENT} | {name: number for number, name in enumerate(data["words"], start=_CONTENT + 1)}
-    classes = {stem: numbers[name] for name, words in reversed(data["words"].items()) for stem in fold(words).split()}
+    classes = {stem: numbers[name] for name, words in reversed(data["words"].items()) for stem in _stems(words)}
     names = [*data["words"], "content"]
     pairs = {
         int.from_bytes((numbers[name], numbers[after]), sys.byteorder): bits
@@ -45,8 +45,12 @@ def _english() -> _English:
         for after, bits in zip(names, row, strict=True)
     }
     return _English(
-        frozenset(fold(data["english"]).split()), classes, [pairs.get(pair, 0.0) for pair in range(max(pairs) + 1)]
+        frozenset(_stems(data["english"])), classes, [pairs.get(pair, 0.0) for pair in range(max(pairs) + 1)]
     )
+
+
+def _stems(words: str) -> list[str]:
+    return list(map(sys.intern, fold(words).split()))
 
 
 def is_english(stems: Sequence[str]) -> bool:
@@ -67,9 +71,8 @@ def content_of(stems: Sequence[str], kinds: bytes) -> list[str]:
 def order_of(kinds: bytes) -> float:
     """Return how much likelier than chance, in bits, words of these classes follow each other; below 0: shuffled."""
     # Each two neighbours are one number: those that begin at even places, and those that begin at odd ones.
-    even, odd = len(kinds) // 2 * 2, max(0, len(kinds) - 1) // 2 * 2 + 1
-    bits = _english().bits.__getitem__
-    return sum(map(bits, array("H", kinds[:even]))) + sum(map(bits, array("H", kinds[1:odd])))
+    even, odd = len(kinds) // 2 * 2, (len(kinds) - 1) // 2 * 2 + 1
+    return sum(map(_english().bits.__getitem__, array("H", kinds[:even] + kinds[1:odd])))
 
 
 def small_words(stems: Sequence[str], kinds: bytes, *, enough: float) -> float:
@@ -81,7 +84,7 @@ def small_words(stems: Sequence[str], kinds: bytes, *, enough: float) -> float:
     small = len(kinds) - kinds.count(_CONTENT)
     if small > enough * len(kinds) or not small:
         return small / len(kinds)
-    return small / (small + len(_spelt(stems, kinds)))
+    return small / (small + sum(map(str.isalpha, content_of(stems, kinds))))
 
 
 def listed(stems: Sequence[str], kinds: bytes) -> int:
@@ -91,16 +94,12 @@ def listed(stems: Sequence[str], kinds: bytes) -> int:
     return max(sum(map(str.isalpha, stems[run.start() : run.end()])) for run in _LISTED.finditer(kinds))
 
 
-def repetition(stems: Sequence[str], kinds: bytes, words: frozenset[str]) -> float:
-    """Return how often each word of content is said, 1 or more on average; `words` are the words, each once.
+def repetition(stems: Sequence[str], words: frozenset[str], content: Sequence[str]) -> float:
+    """Return how often each word of content is said, 1 or more on average; `words` are the stems, each once.
 
     Where hardly any word comes back it is told as 1.
     """
     if len(words) * 1.3 >= len(stems):
         return 1.0
-    content = _spelt(stems, kinds)
-    return max(1.0, len(content) / max(1, len(frozenset(content))))
-
-
-def _spelt(stems: Sequence[str], kinds: bytes) -> list[str]:
-    return list(filter(str.isalpha, content_of(stems, kinds)))
+    spelt = list(filter(str.isalpha, content))
+    return max(1.0, len(spelt) / max(1, len(frozenset(spelt))))

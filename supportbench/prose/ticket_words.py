@@ -10,7 +10,7 @@ import attrs
 
 from supportbench.models import Ticket
 from supportbench.prose.order import content_of, is_english, kinds_of
-from supportbench.text import fold
+from supportbench.text import stems
 
 
 @attrs.frozen(slots=False, eq=False)
@@ -23,7 +23,7 @@ class TicketWords:
     @classmethod
     def of(cls, ticket: Ticket) -> TicketWords:
         """Return the words of the ticket's subject, body, events and what else it shows."""
-        return cls(fold("\n".join(shown_in(ticket))).split(), fold(f"{ticket.subject}\n{ticket.body}").split())
+        return cls(stems("\n".join(shown_in(ticket))), stems(f"{ticket.subject}\n{ticket.body}"))
 
     @cached_property
     def words(self) -> frozenset[str]:
