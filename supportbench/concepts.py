@@ -8,7 +8,7 @@ found, whatever way it looks for phrases.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache, lru_cache, partial
+from functools import cache, partial
 from typing import Final, Protocol, TypeAlias
 
 from supportbench.models import Case, ComponentScore, Concept, Submission, Task
@@ -42,27 +42,13 @@ class Circle:
     `found_in` returns the places, from 0, of the concepts that a text expresses.
     """
 
-    __slots__ = ("_expected", "_finders", "_folded", "concepts", "found_in")
+    __slots__ = ("_expected", "_folded", "concepts", "found_in")
 
     def __init__(self, cases: Sequence[Case], field: TextField, finders: PhraseFinders) -> None:
         self._expected: Final = [(case, expected) for case in cases if (expected := _expected(case, field))]
         self.concepts: Final = [concept for _, expected in self._expected for concept in expected]
         self._folded: Final = [frozenset(map(fold_phrase, concept.phrases)) for concept in self.concepts]
-        self._finders: Final = finders
-        found_in = finders(concept.phrases for concept in self.concepts).found_in
-        self.found_in: Final = lru_cache(maxsize=2)(found_in)  # asked for a ticket's own concepts, then for the others'
-
-    def own(self, case: Case, concepts: Sequence[Concept]) -> Callable[[str], frozenset[int]]:
-        """Return what finds the places, from 0, of those concepts of the ticket that a text expresses.
-
-        One look for the concepts of all serves for the ticket's own, where looking is as cheap as with `PhraseGroups`.
-        """
-        first = 0
-        for other, expected in self._expected:
-            if other is case and self._finders is PhraseGroups:
-                return _Part(self.found_in, range(first, first + len(expected))).found_in
-            first += len(expected)
-        return self._finders(concept.phrases for concept in concepts).found_in
+        self.found_in: Final = finders(concept.phrases for concept in self.concepts).found_in
 
     def shares_beside(self, case: Case, own: Sequence[Concept]) -> list[float]:
         """Return for each concept its share in what the tickets beside this one ask for; 0 if this one asks for it."""
@@ -76,51 +62,32 @@ class Circle:
         return [share if known.isdisjoint(folded) else 0.0 for share, folded in zip(shares, self._folded, strict=True)]
 
 
-class _Part:
-    """Those of the concepts that a circle finds that are one ticket's."""
-
-    __slots__ = ("_all_found_in", "_number_at", "_places")
-
-    def __init__(self, found_in: Callable[[str], frozenset[int]], places: range) -> None:
-        self._all_found_in: Final = found_in
-        self._places: Final = frozenset(places)
-        self._number_at: Final = {place: number for number, place in enumerate(places)}.__getitem__
-
-    def found_in(self, text: str) -> frozenset[int]:
-        """Return the places, from 0 for the ticket's first, of the concepts that the text expresses."""
-        return frozenset(map(self._number_at, self._places & self._all_found_in(text)))
-
-
 class TicketConcepts:
     """A ticket's concepts for one of its texts, compiled, and those of up to sixteen other tickets of its task.
 
     A concept of the others that has a phrase in common with one of the ticket's own counts as the same and is left out.
     `concepts` are the ticket's own, `names` their first phrases, and `foreign` the other tickets' concepts that are
-    left.
+    left. `found_in` returns the places, from 0, of the ticket's concepts that a text expresses.
     """
 
-    __slots__ = ("_circle", "_own_in", "_shares", "case", "concepts", "foreign", "names")
+    __slots__ = ("_circle", "_shares", "case", "concepts", "foreign", "found_in", "names")
 
-    def __init__(self, case: Case, concepts: tuple[Concept, ...], circle: Circle) -> None:
+    def __init__(self, case: Case, concepts: tuple[Concept, ...], circle: Circle, finders: PhraseFinders) -> None:
         self.case: Final = case
         self.concepts: Final = concepts
         self.names: Final = tuple(concept.phrases[0] for concept in concepts)
-        self._own_in = circle.own(case, concepts)
+        self.found_in: Final = finders(concept.phrases for concept in concepts).found_in
         self._circle = circle
         self._shares = circle.shares_beside(case, concepts)
         self.foreign: Final = tuple(
             concept for concept, share in zip(circle.concepts, self._shares, strict=True) if share > 0.0
         )
 
-    def found_in(self, text: str) -> frozenset[int]:
-        """Return the places, from 0, of the ticket's concepts that the text expresses."""
-        return self._own_in(text)
-
     def said_in(self, text: str) -> frozenset[int]:
         """Return the places of those that it expresses in other words than a long quotation of the ticket."""
-        found = self._own_in(text)
+        found = self.found_in(text)
         if found and (own := unquoted(text, self.case.ticket)) is not text:
-            return self._own_in(own)
+            return self.found_in(own)
         return found
 
     def elsewhere(self, text: str) -> float:
@@ -153,7 +120,7 @@ def _compiler(field: TextField, finders: PhraseFinders, task: Task) -> ByIdentit
 
     def compiled(case: Case) -> TicketConcepts | None:
         own = _expected(case, field)
-        return TicketConcepts(case, own, circle(circle_of.get(id(case), 0))) if own else None
+        return TicketConcepts(case, own, circle(circle_of.get(id(case), 0)), finders) if own else None
 
     return ByIdentity(compiled, kept=MOST_CASES)
 

@@ -130,7 +130,9 @@ def _fold(text: str) -> tuple[str, list[str]]:
 _folded: Final = lru_cache(maxsize=8)(_fold)  # the components and checks of one grade read the same two texts
 
 
-@lru_cache(maxsize=2048)  # each text is met again at the tickets that follow
+@lru_cache(
+    maxsize=256
+)  # each text is met again at the tickets that follow, and more would leave the processor's caches
 def word_set(text: str) -> frozenset[str]:
     """Return the text's words as stems, each once."""
     return frozenset(_folded(text)[1])
