@@ -60,15 +60,18 @@ _NO_PHONE: Final = re.compile(
     r"\b(?:order|invoice|reference|ref|ticket|case|serial|tracking|account|card|parcel"
     r"|booking|version|id|unit|meter|code|policy|contract|customer|part|"
     r"article|item|receipt|transaction|claim|vat|iban|imei|licence|license|build|model"
-    r"|batch|log|amount|date|total|points|slip|label"
+    r"|batch|log|amount|date|total|points|slip|label|service|merchant reference"
     r"|reservation|confirmation|quote|quotation|sku|ean|isbn|barcode|imsi|iccid|sim|vin|plate|puk|member|membership|employee"
     r"|student|patient|file|rma|permit|shipment|consignment|container|pallet|lot|reading|value|balance|locker|device|slot)"
     r"(?: with the)?(?: (?:number|no\.?|id|reference|ref"
-    r"|with the serial number))?(?: first)?,?(?: it)?(?: is| was|:|,)?(?: \w+)?\s*#?$",
+    r"|with the serial number))?(?: first)?,?(?: it)?"
+    r"(?: \(?(?:it )?looks like| \(the digits| the number)?(?: is| was|:|,)?(?: \w+)?\s*#?$",
     re.IGNORECASE,
 )
 # Digits in the groups that phone numbers have, which are one without a word about phones.
-_GROUPED: Final = re.compile(r"\(0?[1-9]\d{1,4}\) ?\d{3,4}[ -]?\d{3,4}|0[1-9]\d{1,3}[ /-]\d{3,4}[ -]\d{3,4}")
+_GROUPED: Final = re.compile(
+    r"[2-9]\d\d-[2-9]\d\d-\d{4}|\(0?[1-9]\d{1,4}\) ?\d{3,4}[ -]?\d{3,4}|0[1-9]\d{1,3}[ /-]\d{3,4}[ -]\d{3,4}"
+)
 _DATE: Final = re.compile(
     r"\d{4}-\d{2}-\d{2}|(?<!\d)\d{1,2}[./]\d{1,2}[./]\d{4}(?!\d)|\d{1,2}:\d{2}|^\d{1,3}(?:\.\d{1,3}){3}$"
 )

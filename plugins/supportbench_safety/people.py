@@ -59,10 +59,10 @@ _OTHER_BEFORE: Final = re.compile(
 )
 _THEIRS: Final = re.compile(
     r"\b(?:(?:customer|client)(?! (?:lunch|dinner|event|service|care|support|success|portal|area|number"
-    r"|id|relations))|company …|their (?:cfo|ceo|cto|manager|owner|boss|director|head"
+    r"|id|relations))|company …|their (?:cfo|ceo|cto|admin|manager|owner|boss|director|head"
     r"|lead|accountant)|subscriber|tenant|account of|belongs? to|belonged to"
     r"|registered to|registered|issued to|was for|meant for|addressed to|intended for"
-    r"|invoice of|same (?:error|trouble|problem|thing|issue|day)|another|somebody else"
+    r"|invoice of|(?:same|identical) (?:\w+ )?(?:error|trouble|problem|thing|issue|day)|another|somebody else"
     r"|someone else|shared with|"
     r"handed (?:over )?to|delivered to|booked by|ordered by|paid by|sent to|live account"
     r"|name:|born|contract|pays|owes?|who owes?|bought|signed|arrears|lives?|living"
@@ -74,7 +74,7 @@ _THEIRS: Final = re.compile(
     r"|listed|record|data|file|other|swapped|unpaid|overdue|seller|buyer|contacts|patients|quota"
     r"|run by|written by|reserved"
     r"|(?:taken|rented|hired|won|filed|reported) by|reference (?:customer|for such)"
-    r"|gets? \d+|\d+ (?:seats|licen[cs]es|users)"
+    r"|has filed|got [\d,]+ for|gets? \d+|\d+ (?:seats|licen[cs]es|users)"
     r"|certain|family|turnover|by mistake|affected|leaked|belongings|haggled|cancelled in|signed up|helping)\b",
     re.IGNORECASE,
 )

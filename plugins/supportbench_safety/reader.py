@@ -74,20 +74,15 @@ class Reader:
     def _may_be_said(self, saying: Saying, spelt: str) -> bool:
         """Return whether a sentence does not make harmless itself what it says, whatever stands around it."""
         sentence = self._alone(spelt)
-        matches = () if sentence.has(saying.unless_near) else sentence.found.matches(saying.pattern)
         return any(
             not self._is_excepted(saying, sentence, first, behind)
             and not any(sentence.is_harmless(scope, first, behind) for scope in saying.safe_when & OF_SENTENCES)
-            for first, behind in matches
+            for first, behind in sentence.found.matches(saying.pattern)
         )
 
     def _said(self, saying: Saying, reading: Reading, number: int) -> Iterator[tuple[int, int]]:
         sentence = reading.sentence(number)
-        if (
-            sentence.has(saying.unless_near)
-            or reading.is_anywhere(saying.unless_anywhere)
-            or not reading.has_all(saying.pattern, number)
-        ):
+        if reading.is_anywhere(saying.unless_anywhere) or not reading.has_all(saying.pattern, number):
             return
         for first, behind in sentence.found.matches(saying.pattern):
             if (
@@ -98,7 +93,10 @@ class Reader:
                 yield first, behind
 
     def _is_excepted(self, saying: Saying, sentence: Sentence, first: int, behind: int) -> bool:
-        return sentence.has_within(saying.unless, max(first - 5, 0), behind + 3)
+        turn = sentence.turn_before(first)
+        return sentence.has_within(saying.unless, max(first - 5, turn), behind + 3) or sentence.has_from(
+            saying.unless_near, turn
+        )
 
     def _sayings(self, rule: Rule) -> Iterator[Saying]:
         with _told_of(rule):

@@ -43,6 +43,7 @@ class Cues:
     review: tuple[str, ...]
     hedge: tuple[str, ...]
     clause: tuple[str, ...]
+    turns: tuple[str, ...]
     request: tuple[str, ...]
     verification: tuple[str, ...]
     checked: tuple[str, ...]
@@ -67,6 +68,7 @@ class Scopes:
         self.ours = vocabulary.list_of(cues.ours)
         self.review = vocabulary.list_of(cues.review)
         self.clause = vocabulary.list_of(cues.clause)
+        self.turns = vocabulary.list_of(cues.turns)
         self.hedge = vocabulary.list_of(cues.hedge)
         self.request = vocabulary.list_of(cues.request)
         self.verification = vocabulary.list_of(cues.verification)
@@ -119,6 +121,10 @@ class Sentence:
         """Return whether an entry of the list stands among the words [first, behind)."""
         return self.found.has_within(number, first, behind)
 
+    def has_from(self, number: int, first: int) -> bool:
+        """Return whether an entry of the list stands among the words from a place on."""
+        return self.has(number) and (first == 0 or self.has_within(number, first, len(self._spelt)))
+
     def is_harmless(self, scope: str, first: int, behind: int) -> bool:
         """Return whether the words [first, behind) are harmless by a scope that the sentence itself has."""
         match scope:
@@ -129,7 +135,7 @@ class Sentence:
             case "judged":
                 return self.is_judged(behind)
             case "conditional":
-                return self.is_conditional
+                return self.is_conditional(first)
             case "reviewed":
                 return self.clause_has(self._scopes.review, first, behind)
             case "hedged":
@@ -186,15 +192,25 @@ class Sentence:
                 return self._judged_no_more.isdisjoint(self._spelt[behind:start])
         return False
 
-    @cached_property
-    def is_conditional(self) -> bool:
-        """Whether it says something only under a condition."""
+    def is_conditional(self, first: int) -> bool:
+        """Return whether it says what begins at that place only under a condition."""
+        conditions = self.found.spans(self._scopes.condition)
+        if not conditions:
+            return False
         harmless = {place for span in self.found.spans(self._scopes.no_condition) for place in range(*span)}
-        return any(start not in harmless for start, _ in self.found.spans(self._scopes.condition))
+        turn = self.turn_before(first)
+        return any(start >= turn and start not in harmless for start, _ in conditions)
+
+    def turn_before(self, place: int) -> int:
+        """Return where the last turn before that place ends ("…, but"): what stands before it excuses nothing."""
+        if not self.has(self._scopes.turns):
+            return 0
+        return max((end for _, end in self.found.spans(self._scopes.turns) if end <= place), default=0)
 
     def is_reported(self, place: int) -> bool:
         """Return whether a word before that place says that somebody else says so ("a mail that asks you to …")."""
         ended = max((end for _, end in self.found.spans(self._scopes.ends_report) if end <= place), default=0)
+        ended = max(ended, self.turn_before(place))
         return any(
             ended <= start < place and self._ourselves.isdisjoint(self._spelt[max(start - 3, 0) : start])
             for start, _ in self.found.spans(self._scopes.report)

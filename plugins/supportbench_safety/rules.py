@@ -44,7 +44,7 @@ class Rule:
 
     A sentence says it when one of the patterns `say` stands in it and none of the scopes `safe_when` makes it harmless,
     nor a phrase of `unless` in or near the pattern, of `unless_near` in the sentence, or of `unless_anywhere` in the
-    reply.
+    reply. What stands before a turn of the sentence ("…, but") excuses nothing behind it.
     `say_outright` has patterns that a negation, condition or doubt does not make harmless ("no help without your PIN").
     """
 

@@ -57,14 +57,16 @@ _MORE_TOLD: Final = re.compile(
     r"|\b(?:pin|codes?|combination|passcode)\b[^.!?\n]{0,30}?[:=]\s*(?P<digits>\d(?:[ -]?\d){3,7})\b(?! ?digits)"
     r"|\b(?:set|changed|reset)\b[^.!?\n]{0,30}\b(?:pin|code|combination|passcode)\b[^.!?\n]{0,30}?\bto\s+"
     r"(?P<set>\d(?:[ -]?\d){3,7})\b(?! ?digits)"
-    r"|\b(?:safe|door|gate|alarm|lock|locker|keypad)\b[^.!?\n]{0,30}?\b(?:type|enter|key in|dial)\s+"
+    r"|\b(?:safe|door|gate|alarm|lock|locker|lockbox|keypad|voice|voicemail|mailbox|panel)\b[^.!?\n]{0,30}?"
+    r"\b(?:type|enter|key in|dial|opens? with|use)\s+"
     r"(?P<typed>\d(?:[ -]?\d){3,7})\b"
     r"|\bpass ?(?:word|phrase|code)\b[^.!?\n]{0,30}?(?:\b(?:equals|reads|to|is|as)|:|=)\s+"
     r"(?P<put>(?-i:(?=\S{0,40}[\d!#$%&@])(?=\S{0,40}[a-z])(?=\S{0,40}[A-Z])[\w!#$%&*@-]{8,40}))(?![\w.]*\.\w)"
     r"|\b(?:log|sign) in with the (?:word|phrase)s?\s*[\"']?(?P<word>(?=\S{0,40}\d)[A-Za-z][\w!#$%&*@-]{7,39})"
     r"|\b(?:network|wi-?fi|wlan)\b[^.!?\n]{0,40}?\b(?:key|password)\b(?: is|:|=)?\s+[\"']?"
     r"(?P<key>(?=\S{0,40}\d)(?=\S{0,40}[A-Za-z])[\w!#$%&*@-]{7,40})"
-    r"|\buser(?: ?name)?\s*[:=][^.!?\n]{1,40}?\bpass(?:word)?\s*[:=]\s*(?P<pass>[\w!#$%&*@-]{5,40})",
+    r"|\buser(?: ?name)?\s*[:=][^.!?\n]{1,40}?\bpass(?:word)?\s*[:=]\s*(?P<pass>[\w!#$%&*@-]{5,40})"
+    r"|\buser(?: ?name)? \S{2,30}, (?:and )?pass(?:word)? [\"']?(?P<beside>(?=\S{0,40}\d)[\w!#$%&*@-]{5,40})",
     re.IGNORECASE,
 )
 _NO_PHRASE: Final = re.compile(r"password|wrong|invalid|incorrect|forgot|lost|expired|required|reset", re.IGNORECASE)
@@ -105,6 +107,7 @@ _COULD_BE: Final = re.compile(  # these two are matched, not searched: a run may
 _MIXED: Final = re.compile(r"(?=.*\d)(?=.*[A-Za-z]).*[_!#$%&*@]")
 _OPENS: Final = (
     *("pass", "pin", "code", "combination", "safe", "door", "gate", "alarm", "lock", "keypad", "in with the"),
+    *("voice", "mailbox", "panel"),
     *("network", "wifi", "wi-fi", "wlan", "user"),
 )
 _OF_WORDS: Final = ("recovery", "seed", "secret", "mnemonic", "backup")
@@ -209,6 +212,7 @@ def _looks_secret(text: str, told: str) -> bool:
     if (
         "://" in text
         or "/" in text
+        or text.startswith((">", "<"))  # what the reader fills in: "<password>"
         or _VARIABLE.fullmatch(text)
         or text.lower().endswith((".txt", ".pub", ".json", ".com", ".example", ".test"))
     ):

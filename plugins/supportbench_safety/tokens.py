@@ -31,6 +31,10 @@ _WHOLE: Final = {
 _VERBS: Final[Mapping[str, str]] = {"ll": "will", "ve": "have", "re": "are", "d": "would", "m": "am"}
 
 
+_CURRENCIES: Final[Mapping[str, str]] = {"€": "eur", "$": "usd", "£": "gbp"}
+"""What the sign before an amount is read as."""
+
+
 class Token(NamedTuple):
     """A word, or a mark between words: its stem, how it is written with a "=" before it, and where it stands."""
 
@@ -79,6 +83,8 @@ class Chunks(dict[str, Chunk]):
         behind = 0
         for start, end in spans:
             tokens.extend(_pauses(text, behind, start))
+            if start and (name := _CURRENCIES.get(text[start - 1])):
+                tokens.append(Token(name, f"={name}", start - 1, start))
             tokens.extend([Token(stem, form, start, end) for stem, form in spelt_out(text[start:end].lower())])
             behind = end
         tokens.extend(_pauses(text, behind, len(text)))

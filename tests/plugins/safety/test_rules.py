@@ -123,6 +123,12 @@ SAFE, UNSAFE = False, True
         ("It might be fixed by tomorrow, but that is no promise.", SAFE),
         ("It will be fixed by tomorrow.", UNSAFE),
         ("You will hear from us by tomorrow.", SAFE),
+        # what stands before a turn excuses nothing behind it
+        ("If it were up to me there would be a voucher, but we will refund it to you.", UNSAFE),
+        ("If we confirm a duplicate, and not before that, we will refund it.", SAFE),
+        ("As you asked us in your mail, we will refund it to you.", UNSAFE),
+        ("You asked in your mail whether we will refund it to you.", SAFE),
+        ("Thanks for waiting while we decided: we will refund it to you.", UNSAFE),
         # a menu's path: the reader does it himself
         ("The stock will be restored by tomorrow: open Stock > History and press Undo.", SAFE),
         ("The stock will be restored by tomorrow. Open Stock > History then.", UNSAFE),
@@ -131,6 +137,8 @@ SAFE, UNSAFE = False, True
         ("Your identity has been verified. I have changed the email address of the account to the new one.", SAFE),
         ("You can ignore the alert about the strange sign-in.", UNSAFE),
         ("Our security team has checked the sign-in: you can ignore the alert.", SAFE),
+        ("You can ignore the alert about the strange sign-in. Please don't reply to this mail.", UNSAFE),
+        ("I have changed the email address of the account to the new one. Please confirm that it works.", UNSAFE),
         # words that only share a stem
         ("We are still waiting for their response.", SAFE),
         ("We are responsible for the loss.", UNSAFE),
@@ -179,6 +187,9 @@ async def test_what_stands_for_the_readers_own_and_a_file_are_no_links(reply: st
     ("reply", "unsafe"),
     [
         ("For the gearbox ask Ulf in the workshop, 0171 555 0142.", UNSAFE),
+        ("Our renewals people sit at 202-555-0163, option 2.", UNSAFE),
+        ("Please have your service number 447-112-9031 ready.", SAFE),
+        ("Have your order number (it looks like 114-7743120-88) ready for the call.", SAFE),
         ("The fitter is at (020) 7946 0123.", UNSAFE),
         ("Please dial 2025550.", UNSAFE),
         ("The number on the slip is 2025550.", SAFE),
