@@ -130,9 +130,8 @@ def _fold(text: str) -> tuple[str, list[str]]:
 _folded: Final = lru_cache(maxsize=8)(_fold)  # the components and checks of one grade read the same two texts
 
 
-@lru_cache(
-    maxsize=256
-)  # each text is met again at the tickets that follow, and more would leave the processor's caches
+# Each text is met again at the tickets that follow; many more would not stay in the processor's caches.
+@lru_cache(maxsize=256)
 def word_set(text: str) -> frozenset[str]:
     """Return the text's words as stems, each once."""
     return frozenset(_folded(text)[1])
