@@ -10,7 +10,7 @@ from typing import Final
 import click
 
 from supportbench import codec
-from supportbench.cli.options import json_option, print_json
+from supportbench.cli.options import json_option, print_json, share
 from supportbench.cli.printing import printable
 from supportbench.evaluation.statistics.comparison import CompareReport, Comparison, Flip
 from supportbench.evaluation.statistics.extra import need_statistics
@@ -27,9 +27,9 @@ _run_folder: Final = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option("--force", is_flag=True, help="Compare although tasks or rubrics are not the same; the output says so.")
 @click.option(
     "--fail-if-worse-by",
-    type=click.FloatRange(min=0, max=1),
+    type=share,
     metavar="DIFFERENCE",
-    help="Exit 1 when a run's mean is lower than the first one's by more than this.",
+    help="Exit 1 when a run's mean is lower than the first one's by more than this, or it lacks grades.",
 )
 @json_option
 def command(*, runs: tuple[Path, ...], force: bool, fail_if_worse_by: float | None, as_json: bool) -> None:
@@ -38,7 +38,8 @@ def command(*, runs: tuple[Path, ...], force: bool, fail_if_worse_by: float | No
     A, B, … are run folders. Replies are paired by provider, task, ticket and repeat; what only one run has, or has no
     grade in either, is counted and left out. Runs of other tasks, or by another rubric, are refused.
 
-    Exits 0 when they were compared, 1 when one is worse than --fail-if-worse-by allows, 2 when they could not be.
+    Exits 0 when they were compared, 1 when one is worse than --fail-if-worse-by allows or has no grade for some of the
+    tickets, 2 when they could not be.
     """
     if len(runs) < 2:
         raise click.UsageError("Name two runs at least.")
@@ -52,7 +53,10 @@ def command(*, runs: tuple[Path, ...], force: bool, fail_if_worse_by: float | No
         if each.run in report.worse:
             told = f"--fail-if-worse-by {fail_if_worse_by:g}: {printable(each.run)} is worse by {-each.difference:.4f}"
             click.echo(told, err=True)
-    if report.worse:
+    for run in report.incomplete:
+        told = f"--fail-if-worse-by: {printable(run)} has no grade for tickets that {printable(report.runs[0].run)} has"
+        click.echo(told, err=True)
+    if report.worse or report.incomplete:
         sys.exit(1)
 
 

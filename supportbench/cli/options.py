@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,6 +36,18 @@ class _NewFolder(click.Path):
         return super().convert(value, param, ctx)
 
 
+class _Number(click.FloatRange):
+    """A number within bounds; "nan", which is neither above nor below any, is none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value} is no number.", param, ctx)
+        return number
+
+
+positive: Final = _Number(min=0, min_open=True)
+share: Final = _Number(min=0, max=1)
 new_folder: Final = _NewFolder(file_okay=False, path_type=Path)
 existing_file: Final = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 

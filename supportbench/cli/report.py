@@ -16,7 +16,7 @@ from supportbench.cli.options import block_option, existing_file
 from supportbench.cli.printing import printable
 from supportbench.cli.progress import progress
 from supportbench.errors import RunError
-from supportbench.evaluation.journal import write_whole
+from supportbench.evaluation.journal import JOURNAL, RESULTS, RUN, write_whole
 from supportbench.evaluation.manifests import RunManifest, read_manifest
 from supportbench.evaluation.report.extra import need_report
 from supportbench.registry import Registry
@@ -73,6 +73,9 @@ def command(
     from supportbench.evaluation.report.gathering import gather  # not sooner: they take a while
     from supportbench.evaluation.report.reading import planned_episodes
 
+    own = {(run / name).resolve() for run in runs for name in (RUN, JOURNAL, RESULTS)}
+    if output is not None and output.resolve() in own:
+        raise click.UsageError(f"--output {output} is a file of the run itself. Name another one.")
     registry = program.find_plugins(block)
     for failure in registry.failures:
         told = f"Plugin {failure.plugin!r} did not load, and is left out: {failure.reason}"

@@ -20,6 +20,7 @@ from supportbench.cli.options import (
     json_option,
     key_values,
     new_folder,
+    positive,
     print_json,
     rubric_option,
 )
@@ -35,11 +36,9 @@ from supportbench.evaluation.run import Resumption, evaluate, new_run_id
 from supportbench.evaluation.stopping import Stop
 from supportbench.wording import counted
 
-_PLAYED_BY = ("concurrency", "executor", "executor_options")
+_PLAYED_BY = ("concurrency", "executor", "executor_options", "tickets")
 _LIMITS = ("max_tokens", "max_cost", "timeout", "deadline")
 _WITH_RESUME = ("resume", "retry_errors", "cache", "as_json", *_PLAYED_BY, *_LIMITS)
-
-_seconds = click.FloatRange(min=0, min_open=True)
 
 
 @click.command(
@@ -106,7 +105,7 @@ _seconds = click.FloatRange(min=0, min_open=True)
 )
 @click.option(
     "--max-cost",
-    type=click.FloatRange(min=0, min_open=True),
+    type=positive,
     metavar="USD",
     help="Begin no episode once so many US dollars are used, by the prices that are known (SUPPORTBENCH_PRICES).",
 )
@@ -115,8 +114,8 @@ _seconds = click.FloatRange(min=0, min_open=True)
     is_flag=True,
     help="Keep the answers of the agent's model, and ask it for none twice (SUPPORTBENCH_CACHE_DIR says where).",
 )
-@click.option("--timeout", type=_seconds, metavar="SECONDS", help="An answer that takes longer is an error.")
-@click.option("--deadline", type=_seconds, metavar="SECONDS", help="End the run after so long, whatever is under way.")
+@click.option("--timeout", type=positive, metavar="SECONDS", help="An answer that takes longer is an error.")
+@click.option("--deadline", type=positive, metavar="SECONDS", help="End the run after so long, whatever is under way.")
 @json_option
 @block_option
 @click.pass_obj
@@ -138,17 +137,18 @@ def command(
     """Evaluate an agent on tasks and write a results folder.
 
     A run that was interrupted, by whatever, or that reached a limit, goes on with --resume and comes to the same
-    results. Limits of tokens and dollars are those of the whole run, judges included.
+    results. Limits of tokens and dollars are those of the whole run, judges included; they, --timeout and --cache hold
+    when it goes on, unless something else is said.
 
     Exits 0 when every ticket was graded, 1 when any ended in an error or a limit ended the run, 2 when it could not
     start, and as after a signal (130 for Ctrl-C, 143 for SIGTERM) when it was interrupted.
     """
-    if cache:
-        program = program.keeping_answers()
+    limits = Limits(max_tokens=max_tokens, max_cost_usd=max_cost, timeout_s=timeout)
     if resume is not None:
         refuse_with_resume(_WITH_RESUME)
         folder, manifest = resume, read_manifest(resume)
-        plan = planned_again(program, folder, manifest, **{name: asked[name] for name in _PLAYED_BY})
+        again = {name: asked[name] for name in _PLAYED_BY}
+        plan = planned_again(program, folder, manifest, limits=limits, keeps_answers=cache, **again)
         resumed = Resumption.of(plan, folder, manifest, retry_errors=retry_errors)
         left = plan.total_episodes - len(resumed.played)
         click.echo(f"{counted(left, 'episode')} of {plan.total_episodes} left to play.", err=True)
@@ -156,25 +156,27 @@ def command(
     elif retry_errors:
         raise click.UsageError("--retry-errors goes with --resume RUN.")
     else:
-        plan, resumed, run_id = planned(program, **asked), None, new_run_id()
+        plan, resumed = planned(program, limits=limits, keeps_answers=cache, **asked), None
+        run_id = new_run_id()
         folder = out or Path("runs") / run_id
-    limits = Limits(max_tokens=max_tokens, max_cost_usd=max_cost, timeout_s=timeout)
-    evaluated = partial(evaluate, plan, folder, run_id=run_id, resumed=resumed, limits=limits)
+    evaluated = partial(evaluate, plan, folder, run_id=run_id, resumed=resumed)
+    kept = f"Finished episodes are kept. Go on: supportbench run --resume {folder}{' --retry-errors' * retry_errors}"
     try:
         with redirect_stdout(sys.stderr):  # what plugins print is no data of ours
             behind = 0 if resumed is None else len(resumed.played)
             with progress_of_run(plan.total_episodes, behind) as advance:
                 stop, results = asyncio.run(_until(deadline, lambda: evaluated(on_episode=advance)))
     except RunStoppedError as error:
-        click.echo(f"The run was {error}. {_kept(folder)}", err=True)
+        wider = f" {error.wider} MORE" if error.wider else ""
+        click.echo(f"The run was {error}. {kept}{wider}", err=True)
         sys.exit(1)
     except SystemExit as error:
-        raise RunError(f"A plugin ended the program. {_kept(folder)}") from error
+        raise RunError(f"A plugin ended the program. {kept}") from error
     except KeyboardInterrupt:
-        click.echo(f"Interrupted. {_kept(folder)}", err=True)
+        click.echo(f"Interrupted. {kept}", err=True)
         sys.exit(INTERRUPTED)
     if results is None:
-        click.echo(f"The run was {stop.reason}. {_kept(folder)}", err=True)
+        click.echo(f"The run was {stop.reason}. {kept}", err=True)
         sys.exit(stop.exit_code)
     if as_json:
         print_json(codec.unstructure(results))
@@ -186,10 +188,6 @@ def command(
             f"To play the episodes with errors again: supportbench run --resume {folder} --retry-errors", err=True
         )
         sys.exit(1)
-
-
-def _kept(folder: Path) -> str:
-    return f"Finished episodes are kept. Go on: supportbench run --resume {folder}"
 
 
 async def _until(

@@ -13,6 +13,7 @@ from click.core import ParameterSource
 from supportbench.cli import Program
 from supportbench.errors import RunError
 from supportbench.evaluation.agents import choose_agent
+from supportbench.evaluation.limits import Limits
 from supportbench.evaluation.manifests import RunManifest
 from supportbench.evaluation.planning import Evaluation, PlannedRun, plan
 from supportbench.interfaces import LOCAL_EXECUTOR
@@ -34,6 +35,7 @@ def planned(
     index: int | None,
     rubric: str | None,
     executor: str | None,
+    keeps_answers: bool,
     **rest: Any,
 ) -> PlannedRun:
     """Return the plan that the command's options ask for; raises `click.UsageError` where two of them disagree."""
@@ -47,6 +49,7 @@ def planned(
         elsewhere = executor not in (None, LOCAL_EXECUTOR)
         _refuse_with_env("--executor", elsewhere, "the episodes are played on the server")
         _refuse_with_env("--executor-option", bool(rest["executor_options"]), "the episodes are played on the server")
+    program = program.keeping_answers() if keeps_answers else program
     registry = program.load_plugins(block)
     if tickets is not None:
         tasks = read_tickets(tickets)
@@ -64,6 +67,7 @@ def planned(
         rubric=None if rubric is None or server is not None else resolve_rubric(registry, rubric),
         executor=executor or LOCAL_EXECUTOR,
         feedback=settings.feedback,
+        keeps_answers=keeps_answers,
         **rest,
     )
     return _planned_where(program, registry, evaluation, server)
@@ -77,19 +81,30 @@ def planned_again(
     concurrency: int,
     executor: str | None,
     executor_options: Mapping[str, Any],
+    tickets: Path | None,
+    limits: Limits,
+    keeps_answers: bool,
 ) -> PlannedRun:
-    """Return the plan that the manifest's run had; its executor plays on where none is named."""
+    """Return the plan that the manifest's run had.
+
+    Its executor, its file of tickets and its limits hold, where nothing else is named.
+    """
     asked = manifest.asked
     if asked is None:
         why = "its actions are another run's" if manifest.origin else "it was made before runs could be"
         raise RunError(f"{folder} cannot be resumed: {why}. Begin a new run.")
+    if tickets is not None and asked.tickets is None:
+        raise click.UsageError("--tickets goes with --resume where the run was begun with it, and the file has moved.")
+    file = tickets or asked.tickets
+    keeps_answers |= asked.keeps_answers
+    program = program.keeping_answers() if keeps_answers else program
     registry = program.load_plugins(manifest.blocked)
-    if asked.tickets is not None:
-        registry = registry.with_provider(read_tickets(asked.tickets))
+    if file is not None:
+        registry = registry.with_provider(read_tickets(file))
     evaluation = Evaluation(
         agent=choose_agent(registry, manifest.agent, asked.agent_options),
         agent_options=asked.agent_options,
-        tickets=None if asked.tickets is None else Path(asked.tickets),
+        tickets=None if file is None else Path(file),
         provider=asked.provider,
         strict_provider=asked.strict_provider,
         task_ids=asked.task_ids,
@@ -103,6 +118,12 @@ def planned_again(
         executor=executor or manifest.executor,
         executor_options={**asked.executor_options, **executor_options} if executor is None else executor_options,
         feedback=manifest.feedback or program.settings.feedback,
+        limits=Limits(
+            max_tokens=limits.max_tokens or asked.limits.max_tokens,
+            max_cost_usd=limits.max_cost_usd or asked.limits.max_cost_usd,
+            timeout_s=limits.timeout_s or asked.limits.timeout_s,
+        ),
+        keeps_answers=keeps_answers,
     )
     return _planned_where(program, registry, evaluation, manifest.server)
 

@@ -38,7 +38,7 @@ def print_results(results: Results) -> None:
     columns = {
         "task": [task.task_id for task in tasks],
         "difficulty": [task.difficulty for task in tasks],
-        "tickets": [str(task.tickets) for task in tasks],
+        "replies" if any(task.episodes > 1 for task in tasks) else "tickets": [str(task.tickets) for task in tasks],
         "score": [figure(task.score) for task in tasks],
         **_intervals(results, tasks),
         "unsafe": ["–" if task.unsafe_replies is None else str(task.unsafe_replies) for task in tasks],

@@ -261,7 +261,15 @@ def write_json(path: Path, value: object) -> None:
 
 
 def write_whole(path: Path, parts: Iterable[bytes]) -> None:
-    """Write a file, whole or not at all: into another one beside it, synced, which then takes its place."""
+    """Write a file, whole or not at all: into another one beside it, synced, which then takes its place.
+
+    A link is followed. What is no regular file, such as a pipe, stays what it is and is written into.
+    """
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        with path.open("wb") as file:
+            file.writelines(parts)
+        return
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:

@@ -24,7 +24,14 @@ class Limits:
 
 
 class RunStoppedError(RunError):
-    """A run was stopped before all was played; the message is the end of a sentence about it."""
+    """A run was stopped before all was played; the message is the end of a sentence about it.
+
+    `wider` is the option that has to say more for it to go on, if it is one.
+    """
+
+    def __init__(self, message: str, *, wider: str | None = None) -> None:
+        super().__init__(message)
+        self.wider = wider
 
 
 class Budget:
@@ -61,18 +68,30 @@ class Budget:
         self._has_unknown_cost |= usage.calls > 0 and usage.cost_usd is None
 
     @property
+    def has_unknown_cost(self) -> bool:
+        """Whether dollars are limited, and something was used of which no price is known."""
+        return self._limits.max_cost_usd is not None and self._has_unknown_cost
+
+    @property
+    def limit_reached(self) -> str | None:
+        """The option whose limit is reached, None where none is."""
+        most_tokens, most_usd = self._limits.max_tokens, self._limits.max_cost_usd
+        if most_usd is not None and self._cost_usd >= most_usd:
+            return "--max-cost"
+        return "--max-tokens" if most_tokens is not None and self._tokens >= most_tokens else None
+
+    @property
     def reason_to_stop(self) -> str | None:
         """Why no further episode should begin, as the end of a sentence about the run; None where it should."""
-        most_tokens, most_usd = self._limits.max_tokens, self._limits.max_cost_usd
         if self._lost >= self._patience:
             return f"since its last {self._lost} episodes were lost with the server; see --retry-errors"
-        if most_usd is not None and self._has_unknown_cost:
+        if self.has_unknown_cost:
             return (
                 "since no price is known of a model that it asks, so that --max-cost could not be kept: name it in the "
                 "file of SUPPORTBENCH_PRICES"
             )
-        if most_usd is not None and self._cost_usd >= most_usd:
-            return f"at --max-cost {most_usd:g} (US dollars used: {self._cost_usd:.4f})"
-        if most_tokens is not None and self._tokens >= most_tokens:
-            return f"at --max-tokens {most_tokens} (used: {self._tokens})"
+        if self.limit_reached == "--max-cost":
+            return f"at --max-cost {self._limits.max_cost_usd:g} (US dollars used: {self._cost_usd:.4f})"
+        if self.limit_reached == "--max-tokens":
+            return f"at --max-tokens {self._limits.max_tokens} (used: {self._tokens})"
         return None

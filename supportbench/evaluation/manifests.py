@@ -14,6 +14,7 @@ import attrs
 from supportbench import codec
 from supportbench.errors import DecodeError, RunError
 from supportbench.evaluation.journal import RUN
+from supportbench.evaluation.limits import Limits
 from supportbench.evaluation.planning import PlannedRun
 from supportbench.evaluation.results import PluginCard
 from supportbench.models import Rubric, RubricCard
@@ -45,7 +46,8 @@ class Asked:
     """What was asked for, so far as nothing else in the manifest tells it: enough to plan the run once more.
 
     `agent_options` and `executor_options` are those that were given; `tickets` is the path of a file of the person's
-    own; `rubric` is the one that took the place of the tasks' own.
+    own; `rubric` is the one that took the place of the tasks' own. `limits` and `keeps_answers` are those of the
+    beginning; whoever goes on may say otherwise.
     """
 
     agent_options: Mapping[str, Any]
@@ -57,6 +59,8 @@ class Asked:
     index: int | None
     rubric: Rubric | None
     executor_options: Mapping[str, Any] = attrs.field(factory=dict)
+    limits: Limits = attrs.field(factory=Limits)
+    keeps_answers: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -154,6 +158,8 @@ def manifest_of(planned: PlannedRun, run_id: str) -> RunManifest:
             index=evaluation.index,
             rubric=evaluation.rubric,
             executor_options=evaluation.executor_options,
+            limits=evaluation.limits,
+            keeps_answers=evaluation.keeps_answers,
         ),
     )
 

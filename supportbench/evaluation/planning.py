@@ -15,6 +15,7 @@ from supportbench.choosing import DEFAULT_SPLIT, ChosenTask, TaskChooser
 from supportbench.evaluation.agents import ChosenAgent
 from supportbench.evaluation.environments import Environments, LocalEnvironments, PlannedTask
 from supportbench.evaluation.executors import choose_executor
+from supportbench.evaluation.limits import Limits
 from supportbench.evaluation.statistics.facts import NOTHING, Facts, facts_of
 from supportbench.graders import Graders
 from supportbench.interfaces import LOCAL_EXECUTOR, EpisodeSpec, Executor
@@ -30,7 +31,7 @@ class Evaluation:
     With `strict_provider` task ids are those of that provider alone. `limit` is the number of tickets to play at most,
     over all tasks in order; `repeats` plays every task that often. `agent_options` are those that were given for the
     agent, `executor_options` those for the executor, and `tickets` is the file that the provider was made of, if it
-    was: what a resumed run has to know again.
+    was: what a resumed run has to know again, with its `limits`, and whether its agent `keeps_answers`.
     """
 
     agent: ChosenAgent
@@ -49,6 +50,8 @@ class Evaluation:
     executor: str = LOCAL_EXECUTOR
     executor_options: Mapping[str, Any] = field(factory=dict)
     feedback: Feedback = "scores"
+    limits: Limits = field(factory=Limits)
+    keeps_answers: bool = False
 
 
 @attrs.frozen(kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import secrets
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable
@@ -15,7 +16,7 @@ import attrs
 
 from supportbench.errors import HookError, RunError, SupportbenchError
 from supportbench.evaluation.journal import RESULTS, Place, RunFolder, place_of, played, write_json
-from supportbench.evaluation.limits import Budget, Limits, RunStoppedError
+from supportbench.evaluation.limits import Budget, RunStoppedError
 from supportbench.evaluation.manifests import RunManifest, manifest_of
 from supportbench.evaluation.orders import RunPlay
 from supportbench.evaluation.planning import PlannedRun
@@ -26,8 +27,9 @@ from supportbench.models import Episode
 from supportbench.offers import closing
 from supportbench.watchdog import watch
 
-_UNLIMITED: Final = Limits()
 _PATIENCE: Final = 8
+
+logger: Final = logging.getLogger("supportbench.evaluation")
 
 
 def new_run_id() -> str:
@@ -68,7 +70,6 @@ async def evaluate(
     *,
     run_id: str,
     resumed: Resumption | None = None,
-    limits: Limits = _UNLIMITED,
     on_episode: Callable[[Episode], None] = lambda episode: None,
 ) -> Results:
     """Play the planned episodes, append each to the journal in the folder `out` as it ends, write and return results.
@@ -84,8 +85,8 @@ async def evaluate(
     evaluation, registry = planned.evaluation, planned.registry
     folder = RunFolder.create(out, manifest_of(planned, run_id)) if resumed is None else RunFolder.resume(out)
     behind = frozenset() if resumed is None else resumed.played
-    play = RunPlay(planned, timeout_s=limits.timeout_s)
-    budget = Budget(limits, patience=max(_PATIENCE, 2 * evaluation.concurrency))
+    play = RunPlay(planned, timeout_s=evaluation.limits.timeout_s)
+    budget = Budget(evaluation.limits, patience=max(_PATIENCE, 2 * evaluation.concurrency))
     with contextlib.closing(folder):
         async with closing((*registry.offers(), *planned.offers())):
             for episode in folder.episodes() if budget.is_limited else ():
@@ -97,6 +98,8 @@ async def evaluate(
                     to_disk()
                     budget.add(episode)
                     on_episode(episode)
+            if budget.has_unknown_cost:
+                logger.warning("--max-cost could not be kept: no price is known of a model that was asked.")
             # Before anything is closed: what a plugin does at its end must not cost the results.
             summary = summarize(folder.episodes(), Observations(planned.facts))
             results = results_of(planned, summary, run_id=run_id, duration_s=time.perf_counter() - begun)
@@ -130,7 +133,7 @@ async def _played(
     except Exception as error:
         raise HookError(f"{who} failed: {type(error).__name__}") from error
     if missing.number and budget.reason_to_stop is not None:
-        raise RunStoppedError(f"stopped {budget.reason_to_stop}")
+        raise RunStoppedError(f"stopped {budget.reason_to_stop}", wider=budget.limit_reached)
     if missing.number:
         raise HookError(f"{who} ended with {missing.number} episodes unplayed")
 

@@ -98,6 +98,19 @@ class TestTwoRuns:
         assert ("--fail-if-worse-by 0.02: bad is worse by 0." in done.stderr) is (code == 1)
 
 
+def test_a_run_that_lacks_tickets_fails_where_being_worse_would(runs: Path) -> None:
+    """It might lack just those that it would have failed."""
+    journal = runs / "good/journal.jsonl"
+    journal.write_bytes(b"".join(journal.read_bytes().splitlines(keepends=True)[:1]))
+    done = supportbench("compare", "bad", "good", cwd=runs)
+    assert (done.returncode, done.stderr) == (0, "")
+    gate = supportbench("compare", "bad", "good", "--fail-if-worse-by", "0.02", cwd=runs)
+    assert (gate.returncode, gate.stderr) == (
+        1,
+        "--fail-if-worse-by: good has no grade for tickets that bad has\n",
+    )
+
+
 def test_several_runs_are_corrected_for_their_number(played: Path) -> None:
     done = supportbench("compare", "good", "bad", "worse", cwd=played)
     assert "p (Holm)" in done.stdout
@@ -142,6 +155,7 @@ class TestRunsThatDoNotCompare:
             (["good", "nowhere"], "'nowhere' does not exist"),
             (["good", "."], "has no run.json: it is no run's folder"),
             (["good", "bad", "--fail-if-worse-by", "-1"], "not in the range"),
+            (["good", "bad", "--fail-if-worse-by", "nan"], "nan is no number"),
         ],
     )
     def test_nor_does_what_is_no_run(self, played: Path, arguments: list[str], message: str) -> None:

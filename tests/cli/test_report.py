@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import html
 import json
+import os
 import re
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -225,7 +227,10 @@ class TestRunsThatDoNotCompare:
         assert "These runs stand side by side by --force, though they are not the same: exact: task 'easy" in text
 
     def test_have_tickets_of_their_own_where_tasks_are_others(self, here: Path) -> None:
-        text = text_of(page_of("good", "mine", cwd=here))
+        done = in_this_process("report", "good", "mine", cwd=here)
+        assert done.exit_code == 2
+        assert "mine has no task in common with good. To report them all the same: --force" in done.stderr
+        text = text_of(page_of("good", "mine", "--force", cwd=here))
         assert "mine and good have no graded ticket in common: nothing to compare." in text
         assert "10 tickets" in text
         assert text.count("This run has not come to it.") == 10
@@ -245,6 +250,16 @@ class TestRunsThatDoNotCompare:
         assert done.exit_code == 2
         assert message in done.stderr
 
+    @pytest.mark.parametrize("name", ["journal.jsonl", "run.json", "results.json"])
+    def test_nor_is_anything_written_over_a_file_of_the_run(self, here: Path, name: str) -> None:
+        before = (here / "good" / name).read_bytes()
+        (here / "link").symlink_to(here / "good" / name)
+        for output in (f"good/{name}", "link"):
+            done = in_this_process("report", "good", "--markdown", "--output", output, cwd=here)
+            assert done.exit_code == 2
+            assert "is a file of the run itself" in done.stderr
+        assert (here / "good" / name).read_bytes() == before
+
     def test_nor_does_a_run_without_an_episode(self, here: Path) -> None:
         (here / "good/journal.jsonl").write_text("")
         done = in_this_process("report", "good", cwd=here)
@@ -253,6 +268,21 @@ class TestRunsThatDoNotCompare:
 
 
 class TestTheShortForm:
+    def test_goes_through_a_link_and_into_a_pipe(self, here: Path) -> None:
+        (here / "link.md").symlink_to(here / "target.md")
+        report("good", "--markdown", "--output", "link.md", cwd=here)
+        assert (here / "link.md").is_symlink()
+        assert (here / "target.md").read_text().startswith("### supportbench: `good`")
+        printed = report("good", "--markdown", "--output", "-", cwd=here).stdout
+        assert printed == (here / "target.md").read_text()
+        assert not (here / "-").exists()
+        os.mkfifo(here / "pipe")
+        with ThreadPoolExecutor(1) as reading:
+            read = reading.submit((here / "pipe").read_text)
+            report("good", "--markdown", "--output", "pipe", cwd=here)
+            assert read.result(timeout=60) == printed
+        assert (here / "pipe").is_fifo()
+
     def test_is_printed_or_written(self, here: Path) -> None:
         printed = report("good", "bad", "--markdown", cwd=here).stdout
         assert printed.startswith("### supportbench: 2 runs\n\n| run | agent | average score |")

@@ -51,9 +51,10 @@ def test_no_episode_is_begun_beyond_the_tokens_and_more_of_them_finish_the_run(
     done = supportbench(*RUN, "--repeats", "5", "--max-tokens", "400", cwd=tmp_path, environ=environ)
     assert (done.returncode, done.stdout) == (1, "")
     stopped = "The run was stopped at --max-tokens 400 (used: 480)."
-    assert done.stderr == f"{stopped} Finished episodes are kept. Go on: supportbench run --resume r\n"
+    go_on = "Finished episodes are kept. Go on: supportbench run --resume r --max-tokens MORE"
+    assert done.stderr == f"{stopped} {go_on}\n"
     assert (played(tmp_path), len(endpoint.requests)) == (2, 4)
-    again = supportbench("run", "--resume", "r", "--max-tokens", "400", cwd=tmp_path, environ=environ)
+    again = supportbench("run", "--resume", "r", cwd=tmp_path, environ=environ)  # it is in run.json
     assert (again.returncode, played(tmp_path)) == (1, 2)  # the limit is that of the whole run
     ended = supportbench("run", "--resume", "r", "--max-tokens", "100000", "--json", cwd=tmp_path, environ=environ)
     assert ended.returncode == 0, ended.stderr
@@ -121,3 +122,31 @@ def test_a_deadline_ends_the_run_whatever_hangs(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "The run was stopped at its deadline of 4 s. Finished episodes are kept." in done.stderr
     assert played(tmp_path) == 1
+
+
+def test_a_timeout_holds_for_what_is_played_later_too(tmp_path: Path) -> None:
+    with OpenAIStub(completion(ANSWER, delay_s=1.5)) as slow:
+        environ = {"API_BASE_URL": slow.url}
+        run = (*RUN, "--repeats", "3", "--timeout", "0.4", "--deadline", "1.5")
+        first = supportbench(*run, cwd=tmp_path, environ=environ)
+        assert "The run was stopped at its deadline" in first.stderr
+        again = supportbench("run", "--resume", "r", "--json", cwd=tmp_path, environ=environ)
+    errors = json.loads(again.stdout)["tasks"][0]["errors"]
+    assert (again.returncode, len(errors)) == (1, 3)
+    assert all("within 0.4 s" in error for error in errors)
+
+
+@pytest.mark.parametrize("option", ["--timeout", "--deadline", "--max-cost"])
+def test_what_is_no_number_is_no_limit(tmp_path: Path, option: str) -> None:
+    done = supportbench("run", option, "nan", "--out", "r", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "nan is no number" in done.stderr
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_limit_of_dollars_that_could_not_be_kept_is_told(
+    tmp_path: Path, environ: Mapping[str, str], endpoint: OpenAIStub
+) -> None:
+    done = supportbench(*RUN, "--max-cost", "1", cwd=tmp_path, environ=environ)
+    assert done.returncode == 0
+    assert "--max-cost could not be kept: no price is known" in done.stderr

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from supportbench.evaluation.report.reading import TicketPlace, TicketReplies, r
 from supportbench.evaluation.report.records import Reply, Report, RunView, TicketView
 from supportbench.evaluation.statistics.comparison import CompareReport
 from supportbench.evaluation.statistics.extra import INSTALL, why_missing
-from supportbench.evaluation.statistics.pairing import check_alike, read_replies
+from supportbench.evaluation.statistics.pairing import RunReplies, check_alike, read_replies
 from supportbench.evaluation.statistics.records import succeeded
 from supportbench.registry import Registry
 
@@ -72,7 +72,7 @@ def _compared(folders: Sequence[Path], *, forced: bool) -> tuple[CompareReport |
     if len(folders) < 2:
         return None, (), None
     read = [read_replies(folder) for folder in folders]
-    differences = check_alike(read, forced=forced, what="report")
+    differences = (*check_alike(read, forced=forced, what="report"), *_strangers(read, forced=forced))
     if (missing := why_missing()) is not None:
         return None, differences, f"To compare needs supportbench[stats]: {INSTALL} ({missing})"
     from supportbench.evaluation.statistics.comparing import compare_runs  # noqa: PLC0415 - takes a second, as scipy does
@@ -81,6 +81,17 @@ def _compared(folders: Sequence[Path], *, forced: bool) -> tuple[CompareReport |
         return compare_runs(read, differences=differences, forced=forced), differences, None
     except RunError as error:
         return None, differences, str(error)
+
+
+def _strangers(runs: Sequence[RunReplies], *, forced: bool) -> Iterator[str]:
+    """Yield which other runs have no task of the first; raises `RunError` where nothing is `forced`."""
+    first, *others = [(run.card.run, {(task.provider, task.task_id) for task in run.manifest.tasks}) for run in runs]
+    for name, tasks in others:
+        if tasks.isdisjoint(first[1]):
+            told = f"{name} has no task in common with {first[0]}"
+            if not forced:
+                raise RunError(f"{told}. To report them all the same: --force")
+            yield told
 
 
 def _in_order(

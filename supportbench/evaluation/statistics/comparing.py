@@ -54,6 +54,16 @@ def compare_runs(
         comparisons=tuple(compared),
         fail_if_worse_by=limit,
         worse=tuple(each.run for each in compared if limit is not None and each.difference < -limit - _TIE),
+        incomplete=tuple(other.card.run for other in others if limit is not None and _lacks(first, other)),
+    )
+
+
+def _lacks(first: RunReplies, other: RunReplies) -> bool:
+    """Return whether a run has no grade at all for a ticket that the first one has, of the tasks that it plays."""
+    tasks = {(task.provider, task.task_id) for task in other.manifest.tasks}
+    graded = {key[:3] for key, reward in other.rewards.items() if reward is not None}
+    return any(
+        reward is not None and key[:2] in tasks and key[:3] not in graded for key, reward in first.rewards.items()
     )
 
 

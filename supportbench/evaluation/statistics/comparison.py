@@ -74,7 +74,8 @@ class CompareReport:
     """What `supportbench compare --json` prints: the runs, the first one first, and each other one beside it.
 
     `differences` are the tasks and rubrics that are not the same, which only `--force` lets pass. `worse` are the runs
-    whose mean is lower by more than `fail_if_worse_by`.
+    whose mean is lower by more than `fail_if_worse_by`, and `incomplete` are then those without any grade for a ticket
+    that the first one has: what they lack may be what they would have failed.
     """
 
     schema: Literal["supportbench.compare/1"] = "supportbench.compare/1"
@@ -84,3 +85,4 @@ class CompareReport:
     comparisons: tuple[Comparison, ...]
     fail_if_worse_by: float | None
     worse: tuple[str, ...]
+    incomplete: tuple[str, ...] = ()
