@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import shlex
 import sys
+import threading
 from collections.abc import Callable, Coroutine
 from contextlib import redirect_stdout
 from functools import partial
@@ -37,6 +40,7 @@ from supportbench.evaluation.stopping import Stop
 from supportbench.wording import counted
 
 _PLAYED_BY = ("concurrency", "executor", "executor_options", "tickets")
+_LAST_GRACE_S = 5.0
 _LIMITS = ("max_tokens", "max_cost", "timeout", "deadline")
 _WITH_RESUME = ("resume", "retry_errors", "cache", "as_json", *_PLAYED_BY, *_LIMITS)
 
@@ -160,12 +164,14 @@ def command(
         run_id = new_run_id()
         folder = out or Path("runs") / run_id
     evaluated = partial(evaluate, plan, folder, run_id=run_id, resumed=resumed)
-    kept = f"Finished episodes are kept. Go on: supportbench run --resume {folder}{' --retry-errors' * retry_errors}"
+    quoted = shlex.quote(str(folder))
+    kept = f"Finished episodes are kept. Go on: supportbench run --resume {quoted}{' --retry-errors' * retry_errors}"
     try:
         with redirect_stdout(sys.stderr):  # what plugins print is no data of ours
             behind = 0 if resumed is None else len(resumed.played)
             with progress_of_run(plan.total_episodes, behind) as advance:
-                stop, results = asyncio.run(_until(deadline, lambda: evaluated(on_episode=advance)))
+                ending = _Ending(kept)
+                stop, results = asyncio.run(_until(deadline, lambda: evaluated(on_episode=advance), ending))
     except RunStoppedError as error:
         wider = f" {error.wider} MORE" if error.wider else ""
         click.echo(f"The run was {error}. {kept}{wider}", err=True)
@@ -176,7 +182,7 @@ def command(
         click.echo(f"Interrupted. {kept}", err=True)
         sys.exit(INTERRUPTED)
     if results is None:
-        click.echo(f"The run was {stop.reason}. {kept}", err=True)
+        ending.tell(stop)
         sys.exit(stop.exit_code)
     if as_json:
         print_json(codec.unstructure(results))
@@ -185,13 +191,37 @@ def command(
     click.echo(f"Results: {folder}", err=as_json)
     if results.error_count:
         click.echo(
-            f"To play the episodes with errors again: supportbench run --resume {folder} --retry-errors", err=True
+            f"To play the episodes with errors again: supportbench run --resume {quoted} --retry-errors", err=True
         )
         sys.exit(1)
 
 
+class _Ending:
+    """The end of a run that was stopped, which threads and tasks that do not end cannot put off for ever."""
+
+    def __init__(self, kept: str) -> None:
+        self._kept = kept
+        self._told = threading.Lock()
+
+    def tell(self, stop: Stop) -> None:
+        """Tell the person, once."""
+        if self._told.acquire(blocking=False):
+            click.echo(f"The run was {stop.reason}. {self._kept}", err=True)
+
+    def at_the_latest(self, stop: Stop) -> None:
+        """End the process after `_LAST_GRACE_S`, unless it has ended by then: the interpreter waits for all threads."""
+
+        def end() -> None:
+            self.tell(stop)
+            os._exit(stop.exit_code)
+
+        timer = threading.Timer(_LAST_GRACE_S, end)
+        timer.daemon = True
+        timer.start()
+
+
 async def _until(
-    deadline_s: float | None, run: Callable[[], Coroutine[Any, Any, Results]]
+    deadline_s: float | None, run: Callable[[], Coroutine[Any, Any, Results]], ending: _Ending
 ) -> tuple[Stop, Results | None]:
     """Return the results, or None after a signal or at the deadline: what is under way is given up then."""
     stop = Stop()
@@ -199,4 +229,7 @@ async def _until(
         reason = f"stopped at its deadline of {deadline_s:g} s"
         asyncio.get_running_loop().call_later(deadline_s, stop.request, reason)
     with stop.on_signals():
-        return stop, await stop.unless(run())
+        results = await stop.unless(run())
+    if results is None:
+        ending.at_the_latest(stop)
+    return stop, results

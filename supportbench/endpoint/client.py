@@ -21,7 +21,7 @@ from supportbench import codec
 from supportbench.endpoint.completion import Completion, completion_in, member
 from supportbench.endpoint.connection import EndpointConnection
 from supportbench.endpoint.kept_answers import KeptAnswers
-from supportbench.endpoint.openai_client import CHAT_COMPLETIONS, first_cause, openai_client
+from supportbench.endpoint.openai_client import CHAT_COMPLETIONS, AnswerTooLongError, first_cause, openai_client
 from supportbench.endpoint.parameters import AnswerForm, EndpointOptions, Messages, refused_by, request_for, said_in
 from supportbench.endpoint.throttle import Throttle, asked_wait_s
 from supportbench.errors import EndpointError, EndpointFailure, UnusableAnswerError
@@ -32,6 +32,7 @@ T = TypeVar("T")
 
 logger: Final = logging.getLogger("supportbench.endpoint")
 _LONGEST_WAIT_S: Final = 60.0
+_SHORTEST_SECRET: Final = 12
 _WRONG_URL: Final = "is the base URL right? Most end in /v1"
 
 
@@ -101,7 +102,7 @@ class Endpoint:
             try:
                 completion = await self.complete(messages, form, seed)
                 usage += completion.usage
-                text = completion.whole_text
+                text = self._without_secret(completion.whole_text)
                 return EndpointAnswer(value=read(text), usage=usage), text
             except UnusableAnswerError as found:
                 # Faults are shortened, and half a key is one that nobody would recognise and black out.
@@ -161,6 +162,15 @@ class Endpoint:
                 return self._completion(answered, form)
         # Raised out here, so that no exception that holds the request, and with it the key, hangs on to it.
         raise problem
+
+    def _without_secret(self, text: str) -> str:
+        """Return the text; raises `UnusableAnswerError` where the key is in it: that is not to be kept anywhere.
+
+        A shorter one than `_SHORTEST_SECRET` opens nothing that needs opening, and may be a word.
+        """
+        if len(self.connection.key or "") >= _SHORTEST_SECRET and self.connection.without_key(text) != text:
+            raise UnusableAnswerError(("it repeats the key",))
+        return text
 
     def _key(self, messages: Messages, form: AnswerForm, seed: int | None, decisive: object) -> str:
         """Return what an answer is kept under; neither what opens the endpoint decides one, nor limits of time."""
@@ -231,6 +241,8 @@ class Endpoint:
             elif error.status_code == 429 or error.status_code >= 500:
                 text += f" in {attempts}"
             text += f": {self._repeated(said_in(error), form) or 'no more than that'}"
+        elif isinstance(error, AnswerTooLongError):
+            text = f"{url} does not end: {error}"
         else:
             text = f"{url} answered with something that is no chat completion: {type(error).__name__}"
         return EndpointError(shortened(self.connection.without_key(text), 400), reason=reason)

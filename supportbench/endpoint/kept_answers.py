@@ -28,7 +28,7 @@ AGENT_CACHE: Final = "SUPPORTBENCH_AGENT_CACHE"
 CACHE_DIR: Final = "SUPPORTBENCH_CACHE_DIR"
 _ON: Final = ("on", "true", "1", "yes")
 _OFF: Final = ("off", "false", "0", "no")
-_WAIT_S: Final = 30.0
+_WAIT_S: Final = 5.0
 _TABLE: Final = "CREATE TABLE IF NOT EXISTS answers (number INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, answer TEXT)"
 
 

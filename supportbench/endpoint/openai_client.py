@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from supportbench.endpoint.parameters import EndpointOptions
+
+MOST_BYTES: Final = 16 << 20
+"""Of an answer: a thousand times what one takes."""
 
 CHAT_COMPLETIONS: Final = "/chat/completions"
 """For the client's door for any request: `chat.completions.create` looks at the parameters' types one by one and makes
@@ -31,7 +35,7 @@ def _http_client() -> Any:
     """
     from openai import DefaultAioHttpClient, DefaultAsyncHttpxClient
 
-    hooks = {"response": [_leave_throttling_to_us]}
+    hooks = {"response": [_leave_throttling_to_us, _bound]}
     try:
         return DefaultAioHttpClient(event_hooks=hooks)
     except RuntimeError:  # so openai says that it has no aiohttp
@@ -43,6 +47,25 @@ def first_cause(error: BaseException) -> BaseException:
     while (earlier := error.__cause__ or error.__context__) is not None:
         error = earlier
     return error
+
+
+class AnswerTooLongError(ValueError):
+    """An answer goes on and on."""
+
+
+async def _bound(response: Any) -> None:
+    """Have the body read up to a limit: it is all in memory before anybody looks at it."""
+    parts = response.aiter_bytes  # as it comes out of a compressed one
+
+    async def bounded(*args: Any, **kwargs: Any) -> AsyncIterator[bytes]:
+        size = 0
+        async for part in parts(*args, **kwargs):
+            size += len(part)
+            if size > MOST_BYTES:
+                raise AnswerTooLongError(f"the answer has more than {MOST_BYTES >> 20} MiB")
+            yield part
+
+    response.aiter_bytes = bounded
 
 
 async def _leave_throttling_to_us(response: Any) -> None:

@@ -32,6 +32,7 @@ Place: TypeAlias = tuple[str, str, int, int]
 """Which of a run's episodes one is: provider, split, index and repeat."""
 
 _BLOCK: Final = 1 << 16
+_BLANK: Final = b"\0 \t\r\n"
 
 logger: Final = logging.getLogger("supportbench.evaluation")
 
@@ -58,13 +59,16 @@ class RunFolder:
         """Make the folder and write `run.json`; raises `RunError` where it exists with something in it."""
         try:
             path.mkdir(parents=True, exist_ok=True)
-            if any(path.iterdir()):
+            # An empty journal alone is of a run that ended before it had begun.
+            if any(file.name != JOURNAL or file.stat().st_size for file in path.iterdir()):
                 raise _not_empty(path)
             folder = cls(path)
-            if (path / RUN).exists():  # of a process that began between these two lines, and has ended
-                folder.close()
-                raise _not_empty(path)
-            write_json(path / RUN, manifest)
+            with contextlib.ExitStack() as undoing:
+                undoing.callback(folder.close)
+                if (path / RUN).exists():  # of a process that began between these two lines, and has ended
+                    raise _not_empty(path)
+                write_json(path / RUN, manifest)
+                undoing.pop_all()
         except OSError as error:
             raise RunError(f"Cannot write the run to {path}: {error}") from error
         return folder
@@ -147,6 +151,8 @@ def read_journal(path: Path) -> Iterator[Episode]:
     """
     with path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
+            if not line.strip(_BLANK) and line.endswith(b"\n"):  # what a machine that went down may leave
+                continue
             try:
                 yield codec.decode(line, Episode)
             except DecodeError as error:

@@ -42,6 +42,8 @@ class RunPlay:
         )
         self._played_here: set[Place] = set()
         self._tasks: dict[tuple[str, str, int], PlannedTask] = {}
+        limited = ((place_of(spec), spec.max_tickets) for spec in planned.specs())
+        self._most_tickets = {place: most for place, most in limited if most is not None}
 
     async def __call__(self, spec: EpisodeSpec) -> Episode:
         """Return the finished episode; whoever listens has been told of it."""
@@ -83,12 +85,13 @@ class RunPlay:
             RunError: it was played elsewhere, and of another task or by another rubric than was planned.
         """
         place = place_of(episode)
-        if place in self._played_here:
-            self._played_here.remove(place)
-            return
         if not self._tasks:
             self._tasks = {(task.provider, task.split, task.index): task for task in self._planned.tasks}
         task = self._tasks[episode.provider, episode.split, episode.index]
+        self._check_asked(task, episode)
+        if place in self._played_here:
+            self._played_here.remove(place)
+            return
         for what, here, there in (
             ("task", task.fingerprint, episode.task_fingerprint),
             ("rubric", task.rubric, episode.rubric),
@@ -99,6 +102,21 @@ class RunPlay:
                     "than the one here. Install the same plugins there, in the same versions."
                 )
         await notify_episode_finished(self._planned.registry, episode)
+
+    def _check_asked(self, task: PlannedTask, episode: Episode) -> None:
+        """Raise `RunError` unless it is an episode of that task, by this agent, with all tickets asked for."""
+        tickets = task.ticket_ids[: self._most_tickets.get(place_of(episode))]
+        told = tuple(step.ticket_id for step in episode.steps)
+        if self._planned.environments.server is not None:  # which tells a ticket's id when it is played
+            tickets = told if len(told) == len(tickets) else tickets
+        for what, asked, given in (
+            ("another task", task.task_id, episode.task_id),
+            ("another agent", self._planned.evaluation.agent.label, episode.agent),
+            ("other tickets", tickets, told),
+        ):
+            if asked != given:
+                who = f"Executor {self._planned.executor.name!r}"
+                raise RunError(f"{who} gave an episode of task {shown(task.task_id)} with {what} than was asked for.")
 
 
 @attrs.frozen(kw_only=True)

@@ -26,6 +26,7 @@ from supportbench.evaluation.syncing import syncing
 from supportbench.models import Episode
 from supportbench.offers import closing
 from supportbench.watchdog import watch
+from supportbench.wording import shown
 
 _PATIENCE: Final = 8
 
@@ -125,7 +126,7 @@ async def _played(
         run = planned.executor.run(play, affordable, concurrency=planned.evaluation.concurrency)
         async with contextlib.aclosing(run) as episodes:
             async for episode in episodes:
-                missing.remove(place_of(episode))
+                missing.remove(episode, who)
                 await play.arrived(episode)
                 yield episode
     except SupportbenchError:
@@ -148,9 +149,15 @@ class _Missing:
             self._repeats.setdefault(place[:3], set()).add(place[3])
             self.number += 1
 
-    def remove(self, place: Place) -> None:
-        """Take out one that has come; raises `KeyError` where it is not missing."""
-        self._repeats[place[:3]].remove(place[3])
+    def remove(self, episode: Episode, who: str) -> None:
+        """Take out one that has come; raises `HookError` where it came before, or was never asked for."""
+        place = place_of(episode)
+        repeats = self._repeats.get(place[:3], set())
+        if place[3] not in repeats:
+            raise HookError(
+                f"{who} gave repeat {place[3]} of task {shown(episode.task_id)} twice, or though nobody asked for it"
+            )
+        repeats.remove(place[3])
         self.number -= 1
 
 

@@ -20,7 +20,11 @@ _OURS = ("SUPPORTBENCH_", "API_", "OPENAI_", "HF_")
 
 
 def supportbench(
-    *arguments: str | Path, cwd: Path, environ: Mapping[str, str] | None = None, stdin: str = ""
+    *arguments: str | Path,
+    cwd: Path,
+    environ: Mapping[str, str] | None = None,
+    stdin: str = "",
+    timeout_s: float = 60,
 ) -> subprocess.CompletedProcess[str]:
     """Run `supportbench …` in the folder `cwd` and return what came out; nothing of our own environment leaks in."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
@@ -31,7 +35,7 @@ def supportbench(
         input=stdin,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=timeout_s,
         check=False,
     )
 

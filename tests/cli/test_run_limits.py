@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import supportbench
+from tests.installing import installed_module
 from tests.stubs.openai_endpoint import OpenAIStub, completion
 
 ANSWER = {
@@ -72,7 +73,7 @@ def test_dollars_are_counted_by_the_prices_that_are_known(tmp_path: Path, endpoi
     assert done.returncode == 1
     assert "The run was stopped at --max-cost 0.5 (US dollars used: 0.8000)." in done.stderr
     assert played(tmp_path) == 2
-    ended = supportbench("run", "--resume", "r", "--json", cwd=tmp_path, environ=environ)
+    ended = supportbench("run", "--resume", "r", "--max-cost", "9", "--json", cwd=tmp_path, environ=environ)
     assert json.loads(ended.stdout)["agent_usage"]["cost_usd"] == pytest.approx(2.0)
 
 
@@ -127,12 +128,12 @@ def test_a_deadline_ends_the_run_whatever_hangs(tmp_path: Path) -> None:
 def test_a_timeout_holds_for_what_is_played_later_too(tmp_path: Path) -> None:
     with OpenAIStub(completion(ANSWER, delay_s=1.5)) as slow:
         environ = {"API_BASE_URL": slow.url}
-        run = (*RUN, "--repeats", "3", "--timeout", "0.4", "--deadline", "1.5")
+        run = (*RUN, "--repeats", "8", "--timeout", "0.4", "--deadline", "1.5")
         first = supportbench(*run, cwd=tmp_path, environ=environ)
         assert "The run was stopped at its deadline" in first.stderr
         again = supportbench("run", "--resume", "r", "--json", cwd=tmp_path, environ=environ)
     errors = json.loads(again.stdout)["tasks"][0]["errors"]
-    assert (again.returncode, len(errors)) == (1, 3)
+    assert (again.returncode, len(errors)) == (1, 8)
     assert all("within 0.4 s" in error for error in errors)
 
 
@@ -150,3 +151,48 @@ def test_a_limit_of_dollars_that_could_not_be_kept_is_told(
     done = supportbench(*RUN, "--max-cost", "1", cwd=tmp_path, environ=environ)
     assert done.returncode == 0
     assert "--max-cost could not be kept: no price is known" in done.stderr
+
+
+STUBBORN = """\
+import asyncio
+import time
+
+from supportbench import hookimpl
+
+supportbench_api = 1
+
+
+class Threaded:
+    name = "threaded"
+
+    async def act(self, observation):
+        await asyncio.to_thread(time.sleep, 50)
+
+
+class Resisting:
+    name = "resisting"
+
+    async def act(self, observation):
+        while True:
+            try:
+                await asyncio.sleep(50)
+            except asyncio.CancelledError:
+                pass
+
+
+@hookimpl
+def supportbench_agents():
+    yield Threaded()
+    yield Resisting()
+"""
+
+
+@pytest.mark.parametrize("agent", ["threaded", "resisting"])
+def test_a_deadline_ends_what_cannot_be_cancelled_too(tmp_path: Path, agent: str) -> None:
+    """The command is given less time than either agent would take."""
+    environ = installed_module(tmp_path / "site", "stubborn_agents", STUBBORN)
+    done = supportbench(
+        "run", "--agent", agent, "--deadline", "1", "--out", "r", cwd=tmp_path, environ=environ, timeout_s=40
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("The run was stopped at its deadline of 1 s.") == 1

@@ -100,6 +100,27 @@ def test_a_torn_last_line_is_dropped_and_its_episode_played(
     assert len(lines_of(tmp_path / "r")) == 3
 
 
+@pytest.mark.parametrize("left", [b"\n", b"\0" * 512 + b"\n"])
+def test_a_blank_line_that_a_machine_has_left_is_passed_over(
+    tmp_path: Path, environ: Mapping[str, str], left: bytes
+) -> None:
+    run = ("run", "--agent", "random", "--repeats", "2", "--out", "r")
+    assert supportbench(*run, cwd=tmp_path, environ=environ).returncode == 0
+    journal = tmp_path / "r/journal.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(lines[:4]) + left)
+    resumed = supportbench("run", "--resume", "r", cwd=tmp_path, environ=environ)
+    assert resumed.returncode == 0, resumed.stderr
+    assert len([line for line in journal.read_bytes().splitlines() if line.strip(b"\0")]) == len(lines)
+
+
+def test_a_run_that_ended_before_it_had_begun_is_begun_in_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r/journal.jsonl").touch()
+    done = supportbench("run", "--agent", "random", "--out", "r", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_last_line_that_lacks_its_end_alone_is_kept(tmp_path: Path, environ: Mapping[str, str]) -> None:
     assert supportbench("run", *AT_ONCE, "--out", "r", cwd=tmp_path, environ=environ).returncode == 0
     journal = tmp_path / "r/journal.jsonl"

@@ -18,6 +18,7 @@ from tests.stubs.rough_endpoint import (
     answering,
     at_most,
     by_turns,
+    endless,
     garbled,
     hanging,
     overloaded,
@@ -149,6 +150,27 @@ def test_an_answer_that_drips_is_late(tmp_path: Path) -> None:
     done, _ = against(answering(5.0), tmp_path, "--limit", "2", "--timeout", "0.3", *ONCE)
     assert done.returncode == 1
     assert "did not answer ticket" in json.loads(done.stdout)["tasks"][0]["errors"][0]
+
+
+def test_an_answer_without_end_is_given_up(tmp_path: Path) -> None:
+    done, _ = against(endless(), tmp_path, "--limit", "1", *ONCE)
+    assert done.returncode == 1
+    (error,) = json.loads(done.stdout)["tasks"][0]["errors"]
+    assert "the answer has more than 16 MiB" in error
+
+
+def test_an_answer_with_the_key_in_it_is_nothing_to_keep(tmp_path: Path) -> None:
+    key = "sk-canary-0123456789"
+    leaking = answering(action={**GOOD, "response": f"Your key is {key}."})
+    done, _ = against(leaking, tmp_path, "--limit", "1", "--cache", environ=secret(tmp_path, key))
+    assert done.returncode == 1
+    assert "it repeats the key" in json.loads(done.stdout)["tasks"][0]["errors"][0]
+    kept = [file.read_bytes() for folder in ("r", "cache") for file in (tmp_path / folder).glob("*")]
+    assert not any(key.encode() in data for data in (*kept, done.stdout.encode(), done.stderr.encode()))
+
+
+def secret(folder: Path, key: str) -> Mapping[str, str]:
+    return {"API_KEY": key, "SUPPORTBENCH_CACHE_DIR": str(folder / "cache")}
 
 
 class TestCache:

@@ -19,6 +19,7 @@ from supportbench import (
     PlayOrder,
     Registry,
     RunError,
+    SupportbenchError,
     UnknownNameError,
     load_registry,
 )
@@ -108,6 +109,36 @@ async def test_listeners_are_told_once_wherever_an_episode_was_played(tmp_path: 
     await evaluate(plan(evaluation, registry), tmp_path / "r", run_id="r")
     assert heard == []
     assert len(episodes_in(tmp_path / "r")) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"task_id": "other"}, "with another task than was asked for"),
+        ({"agent": "someone else"}, "with another agent than was asked for"),
+        ({"steps": ()}, "with other tickets than was asked for"),
+        ({"repeat": 7}, "gave repeat 7 of task 'easy_inbox_cleanup' twice, or though nobody asked for it"),
+        ({}, "gave repeat 0 of task 'easy_inbox_cleanup' twice, or though nobody asked for it"),
+    ],
+    ids=["task", "agent", "tickets", "repeat", "twice"],
+)
+async def test_an_episode_that_nobody_asked_for_is_refused_wherever_it_was_played(
+    registry: Registry, tmp_path: Path, changes: Mapping[str, Any], told: str
+) -> None:
+    class Invents:
+        name = "invents"
+
+        async def run(
+            self, play: PlayEpisode, specs: Iterable[EpisodeSpec], *, concurrency: int
+        ) -> AsyncGenerator[Episode, None]:
+            episode = await play(next(iter(specs)))
+            yield attrs.evolve(episode, **changes)
+            yield episode
+
+    offered = attrs.evolve(registry, executors=registry_of(executors=[Invents()]).executors)
+    with pytest.raises(SupportbenchError, match=told):
+        await evaluate(planned(offered, executor="invents"), tmp_path / "r", run_id="r")
+    assert len(episodes_in(tmp_path / "r")) == (not changes)
 
 
 @pytest.mark.parametrize("what", ["task", "rubric"])

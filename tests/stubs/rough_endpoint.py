@@ -102,6 +102,13 @@ def garbled() -> Manner:
     return lambda asked: Answer(data=_response("200 OK", b'{"choices": [{"index": 0, "mess'))
 
 
+def endless(megabytes: int = 40) -> Manner:
+    """Answer with blanks, of which there is no end in sight."""
+    size = megabytes << 20
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {size}\r\n\r\n"
+    return lambda asked: Answer(data=head.encode() + b" " * size, then="close")
+
+
 def at_most(places: int, manner: Manner) -> Manner:
     """Throttle whatever comes while so many requests are under way."""
     refuse = throttled()

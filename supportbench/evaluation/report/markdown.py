@@ -30,7 +30,7 @@ def markdown_of(report: Report) -> str:
         *_triage(report),
         *_calibration(report),
         *([] if report.comparison is None else _comparison(report, report.comparison)),
-        *([report.uncompared] if report.uncompared else []),
+        *([f"Not compared: {code(report.uncompared)}"] if report.uncompared else []),
         _origin(report),
     ]
     return "\n\n".join(blocks) + "\n"

@@ -86,8 +86,9 @@ def compare_pair(first: RunReplies, other: RunReplies) -> Comparison:
     after: Floats = np.array([reward for _, _, reward in pairs], dtype=np.float64)
     ticket, weights = _tickets(keys), _task_weights(keys)
     sizes, counts = sums_by(ticket, weights), np.bincount(ticket)
-    gains = sums_by(ticket, weights * (after - before))
     by_ticket = sums_by(ticket, after - before) / counts
+    # What differs by rounding alone does not differ.
+    gains = np.where(np.abs(by_ticket) <= _TIE, 0.0, sums_by(ticket, weights * (after - before)))
     found = bootstrapped(gains, sizes)
     return Comparison(
         run=other.card.run,

@@ -129,20 +129,26 @@ class _Replies:
     def triage(self) -> Triage | None:
         """Return how often too much or too little was made of a ticket, None where too few tickets can tell."""
         observed = self._observed
-        if len(np.unique(self.ticket[_whole(observed.too_urgent)[self._order] != UNTOLD])) < FEWEST_TICKETS:
-            return None
-        return Triage(
-            over_triage=self._told_rate(observed.too_urgent),
-            under_triage=self._told_rate(observed.not_urgent_enough),
-            over_escalation=self._told_rate(observed.over_escalated),
-            under_escalation=self._told_rate(observed.under_escalated),
+        over_triage, under_triage = self._told_rates(observed.too_urgent, observed.not_urgent_enough)
+        over_escalation, under_escalation = self._told_rates(observed.over_escalated, observed.under_escalated)
+        triage = Triage(
+            over_triage=over_triage,
+            under_triage=under_triage,
+            over_escalation=over_escalation,
+            under_escalation=under_escalation,
         )
+        return None if triage == Triage() else triage
 
-    def _told_rate(self, hits: array[int]) -> Rate | None:
-        """Return the share of hits among the rows of which it can be told."""
-        of_rows = _whole(hits)[self._order]
-        told = of_rows != UNTOLD
-        return rate_of(of_rows[told] == 1, self.ticket[told]) if told.any() else None
+    def _told_rates(self, *kinds: array[int]) -> list[Rate | None]:
+        """Return of each kind the share of hits among its rows; none where the tickets of all of them are too few."""
+        of_rows = [_whole(hits)[self._order] for hits in kinds]
+        told = [rows != UNTOLD for rows in of_rows]
+        if len(np.unique(self.ticket[np.logical_or.reduce(told)])) < FEWEST_TICKETS:
+            return [None for _ in kinds]
+        return [
+            rate_of(rows[known] == 1, self.ticket[known]) if known.any() else None
+            for rows, known in zip(of_rows, told, strict=True)
+        ]
 
     def components(self) -> Mapping[str, Mean]:
         """Return the mean of each component, over the replies to which it applies."""

@@ -103,18 +103,21 @@ def mean_of(values: Floats, tickets: Places, weights: Floats | None = None) -> M
 def rate_of(hits: NDArray[np.bool_], tickets: Places) -> Rate:
     """Return the share of replies that are hits, with Wilson's score interval (Wilson 1927, Newcombe 1998).
 
-    Its size is the number of tickets: replies to one ticket are no further tickets, and may all be the same. Where
-    repeats make the hits among so many no whole number, both neighbours are taken, and the outer ends.
+    Its size is the effective number of tickets, (Σ replies)² / Σ replies² (Kish, Survey Sampling, 1965), rounded:
+    replies to one ticket are no further tickets, and may all be the same. That is their number where each has as many
+    replies. Where the hits among so many are no whole number, both neighbours are taken, and the outer ends.
     """
-    count, replies, number = int(hits.sum()), len(hits), len(np.unique(tickets))
-    fewer, more = count * number // replies, -(-count * number // replies)
+    count, replies = int(hits.sum()), len(hits)
+    _, each = np.unique(tickets, return_counts=True)
+    effective = round(replies * replies / int((each.astype(np.int64) ** 2).sum()))
+    fewer, more = count * effective // replies, -(-count * effective // replies)
     rate = count / replies
     return Rate(
         rate=rate,
-        low=min(rate, wilson(fewer, number)[0]),
-        high=max(rate, wilson(more, number)[1]),
+        low=min(rate, wilson(fewer, effective)[0]),
+        high=max(rate, wilson(more, effective)[1]),
         count=count,
-        tickets=number,
+        tickets=len(each),
         replies=replies,
     )
 

@@ -139,10 +139,10 @@ class Triage:
     the share that does not among those whose key gives credit to nothing else.
     """
 
-    over_triage: Rate | None
-    under_triage: Rate | None
-    over_escalation: Rate | None
-    under_escalation: Rate | None
+    over_triage: Rate | None = None
+    under_triage: Rate | None = None
+    over_escalation: Rate | None = None
+    under_escalation: Rate | None = None
 
 
 @attrs.frozen(kw_only=True)

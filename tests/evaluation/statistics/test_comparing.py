@@ -211,3 +211,10 @@ def test_the_interval_of_a_difference_holds_what_it_says() -> None:
         held += found.low is not None and found.high is not None and found.low <= 0.2 <= found.high
     assert 0.9 <= held / samples <= 0.99
     assert not math.isnan(held)
+
+
+def test_what_differs_by_rounding_alone_does_not_differ() -> None:
+    before = rewards_of(*(0.1 * number for number in range(10)))
+    after = {key: None if reward is None else reward - 1.2e-16 for key, reward in before.items()}
+    found = compare_pair(a_run(before), a_run(after))
+    assert (found.wins, found.ties, found.losses, found.p_value) == (0, 10, 0, 1.0)

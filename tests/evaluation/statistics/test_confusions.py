@@ -81,12 +81,30 @@ def test_over_and_under_triage_go_by_the_taxonomys_order() -> None:
 
 
 def test_a_ticket_whose_key_gives_credit_to_either_says_nothing_of_escalation() -> None:
-    found = answered().triage
+    keys: dict[str, dict[str, Any]] = {
+        **{f"must {number}": {"disposition": "escalate"} for number in range(3)},
+        **{f"must not {number}": {"disposition": "respond"} for number in range(4)},
+        "may": {"disposition": "respond", "acceptable_dispositions": {"escalate": 0.5}},
+        "may too": {"disposition": "escalate", "acceptable_dispositions": {"respond": 0.5}},
+    }
+    escalated = {"must 1", "must 2", "must not 0", "may"}
+    steps = [a_step(name, 1.0, disposition="escalate" if name in escalated else "respond") for name in keys]
+    found = statistics_of([an_episode("t", steps)], facts(keys)).triage
     assert found is not None
     assert found.over_escalation is not None
     assert found.under_escalation is not None
-    assert (found.over_escalation.count, found.over_escalation.replies) == (1, 2)  # c, of c and d
-    assert (found.under_escalation.count, found.under_escalation.replies) == (1, 2)  # b, of a and b
+    assert (found.over_escalation.count, found.over_escalation.replies) == (1, 4)
+    assert (found.under_escalation.count, found.under_escalation.replies) == (1, 3)
+    assert (found.over_triage, found.under_triage) == (None, None)
+
+
+def test_each_pair_of_rates_needs_six_tickets_of_its_own() -> None:
+    keys: dict[str, dict[str, Any]] = {str(number): {"priority": "P1"} for number in range(6)}
+    keys["0"]["disposition"] = "escalate"
+    found = statistics_of([an_episode("t", [a_step(name, 1.0) for name in keys])], facts(keys)).triage
+    assert found is not None
+    assert found.over_triage is not None
+    assert (found.over_escalation, found.under_escalation) == (None, None)
 
 
 def test_fewer_than_six_tickets_would_tell_the_key_of_each() -> None:

@@ -25,6 +25,14 @@ def test_a_rate_has_the_interval_that_newcombe_printed(count: int, number: int, 
     assert (rate.count, rate.replies, rate.tickets) == (count, number, number)
 
 
+def test_a_rate_over_few_tickets_with_most_of_the_replies_is_no_surer_than_those_tickets() -> None:
+    """Kish's effective size: two tickets of ten replies and ten of one are 30² / 210 tickets, that is four."""
+    tickets = np.array([0] * 10 + [1] * 10 + list(range(2, 12)))
+    found = rate_of(tickets == 0, tickets)
+    assert (found.count, found.replies, found.tickets) == (10, 30, 12)
+    assert (found.low, found.high) == pytest.approx((wilson(1, 4)[0], wilson(2, 4)[1]))
+
+
 def test_repeats_make_a_rate_no_surer() -> None:
     once = rate_of(np.array([True, False, False, False]), np.arange(4))
     often = rate_of(np.array([True, False, False, False] * 50), np.arange(200) % 4)
