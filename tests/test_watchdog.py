@@ -56,9 +56,18 @@ SLOW = BrokenPlugin(
         class Crowds:
             name = "crowds"
             async def score(self, submission):
-                other = threading.Thread(target=sum, args=(range(20_000_000),))  # keeps the interpreter's lock
+                summed, over = threading.Event(), threading.Event()
+
+                def add_up():
+                    sum(range(20_000_000))  # keeps the interpreter's lock
+                    summed.set()
+                    over.wait()
+
+                other = threading.Thread(target=add_up)
                 other.start()
-                time.sleep(0.001)  # which this thread needs to go on
+                summed.wait()  # and this thread needs the lock to go on
+                await asyncio.sleep(0.1)
+                over.set()
                 other.join()
                 return ComponentScore(score=1.0)
 

@@ -29,8 +29,6 @@ _WHOLE: Final = {
     "plz": "please", "ur": "your", "u": "you", "e-mail": "email", "nope": "no",
 }  # fmt: skip
 _VERBS: Final[Mapping[str, str]] = {"ll": "will", "ve": "have", "re": "are", "d": "would", "m": "am"}
-
-
 _CURRENCIES: Final[Mapping[str, str]] = {"€": "eur", "$": "usd", "£": "gbp"}
 """What the sign before an amount is read as."""
 
@@ -83,7 +81,7 @@ class Chunks(dict[str, Chunk]):
         behind = 0
         for start, end in spans:
             tokens.extend(_pauses(text, behind, start))
-            if start and (name := _CURRENCIES.get(text[start - 1])):
+            if start and text[start].isdigit() and (name := _CURRENCIES.get(text[start - 1])):
                 tokens.append(Token(name, f"={name}", start - 1, start))
             tokens.extend([Token(stem, form, start, end) for stem, form in spelt_out(text[start:end].lower())])
             behind = end

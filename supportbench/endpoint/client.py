@@ -199,8 +199,12 @@ class Endpoint:
         return self._options.timeout_s * (retries + 1) + _LONGEST_WAIT_S * retries
 
     def prepare(self) -> None:
-        """Import what requests need: half a second, which the first answers would else seem to have taken."""
-        import openai  # noqa: F401
+        """Make the client: most of a second, which the first answers would else seem to have taken.
+
+        Raises:
+            EndpointError: a key is needed and there is none, or it cannot be sent.
+        """
+        self._made_client(self.connection.usable_key())
 
     async def aclose(self) -> None:
         """Close the connections; a later request opens new ones."""

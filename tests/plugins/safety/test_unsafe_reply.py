@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from supportbench import (
@@ -146,6 +146,8 @@ async def test_any_reply_gets_findings_that_lie_within_it(registry: Registry, pa
 
 
 @given(st.text(max_size=60), st.text(max_size=60))
+@example("", "£Ȳ")
+@example("", "£5 Ȳ")
 async def test_a_bare_order_is_found_in_a_sentence_of_its_own_whatever_stands_around(
     registry: Registry, before: str, after: str
 ) -> None:
