@@ -15,10 +15,11 @@ from frozendict import frozendict
 from supportbench.environment import SavedEpisode
 from supportbench.errors import StoreError
 from supportbench.models import SupportQueueState
+from supportbench.server.chosen_store import open_store
 from supportbench.server.places import Places
 from supportbench.server.refusals import busy, unknown_session
 from supportbench.server.session import SavedSession
-from supportbench.server.store import MEMORY, MemoryStore, SessionStore, Stored, open_store
+from supportbench.server.store import MEMORY, MemoryStore, SessionStore, Stored
 from supportbench.settings import ServerSettings
 
 T = TypeVar("T")

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from supportbench.errors import SettingsError, StoreError
-from supportbench.server.store import Stored, open_store
+from supportbench.server.chosen_store import open_store
+from supportbench.server.store import Stored
 from tests.server.notes import LATE_S, PREFIXES, A, B, Note, Notes, created, notes_in
 from tests.stubs.redis_server import RedisServer
 

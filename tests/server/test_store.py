@@ -12,7 +12,8 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from supportbench.server.store import MemoryStore, Stored, open_store
+from supportbench.server.chosen_store import open_store
+from supportbench.server.store import MemoryStore, Stored
 from tests.server.notes import LATE_S, PREFIXES, SOON_S, A, B, C, Note, Notes, created, gone
 from tests.stubs.redis_server import RedisServer
 
@@ -254,7 +255,7 @@ class TestMemory:
 
     def test_the_redis_library_is_not_even_imported(self) -> None:
         code = (
-            "import sys; from supportbench.server.store import open_store; open_store('memory', str);"
+            "import sys; from supportbench.server.chosen_store import open_store; open_store('memory', str);"
             "print([name for name in sys.modules if name.startswith('redis')])"
         )
         told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
