@@ -42,8 +42,8 @@ class RunPlay:
         )
         self._played_here: set[Place] = set()
         self._tasks: dict[tuple[str, str, int], PlannedTask] = {}
-        limited = ((place_of(spec), spec.max_tickets) for spec in planned.specs())
-        self._most_tickets = {place: most for place, most in limited if most is not None}
+        limited = planned.specs() if planned.evaluation.limit is not None else ()
+        self._most_tickets = {place_of(spec): spec.max_tickets for spec in limited if spec.max_tickets is not None}
 
     async def __call__(self, spec: EpisodeSpec) -> Episode:
         """Return the finished episode; whoever listens has been told of it."""
