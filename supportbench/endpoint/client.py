@@ -18,10 +18,10 @@ from typing import Any, Final, Generic, TypeVar
 import attrs
 
 from supportbench import codec
+from supportbench.endpoint.chat_client import AnswerTooLongError, ChatClient, first_cause
 from supportbench.endpoint.completion import Completion, completion_in, member
 from supportbench.endpoint.connection import EndpointConnection
 from supportbench.endpoint.kept_answers import KeptAnswers
-from supportbench.endpoint.openai_client import CHAT_COMPLETIONS, AnswerTooLongError, first_cause, openai_client
 from supportbench.endpoint.parameters import AnswerForm, EndpointOptions, Messages, refused_by, request_for, said_in
 from supportbench.endpoint.throttle import Throttle, asked_wait_s
 from supportbench.errors import EndpointError, EndpointFailure, UnusableAnswerError
@@ -58,7 +58,7 @@ class Endpoint:
         self._kept = kept
         self._throttle = Throttle(connection.base_url, patience=options.max_retries)
         self._refused: frozenset[str] = frozenset()
-        self._client: Any = None
+        self._client: ChatClient | None = None
         self._making = threading.Lock()
 
     async def ask(
@@ -129,8 +129,9 @@ class Endpoint:
         Raises:
             EndpointError: there was no answer, after the client's retries.
         """
-        key = self.connection.usable_key()
-        client = self._client or await asyncio.to_thread(self._made_client, key)
+        client = self._client
+        if client is None:
+            client = await asyncio.to_thread(self._made_client, self.connection.usable_key())
         from openai import APIStatusError, OpenAIError, RateLimitError
 
         refused = self._refused
@@ -140,7 +141,7 @@ class Endpoint:
             request = request_for(self._options, messages, form, seed, refused)
             try:
                 async with self._throttle as sent_at, asyncio.timeout(self._longest_s):
-                    answered = await client.post(CHAT_COMPLETIONS, body=request, cast_to=object)
+                    answered = await client.complete(request)
             except RateLimitError as error:
                 throttled += 1
                 spent = error.code == "insufficient_quota"  # which no waiting mends
@@ -211,13 +212,14 @@ class Endpoint:
         client, self._client = self._client, None
         self._throttle = Throttle(self.connection.base_url, patience=self._options.max_retries)
         if client is not None:
-            await client.close()
+            await client.aclose()
 
-    def _made_client(self, key: str) -> Any:
+    def _made_client(self, key: str) -> ChatClient:
         with self._making:
-            if self._client is None:
-                self._client = openai_client(self.connection.base_url, key, self._options)
-            return self._client
+            client = self._client
+            if client is None:
+                client = self._client = ChatClient(self.connection.base_url, key, self._options)
+            return client
 
     def _remember(self, refused: frozenset[str]) -> None:
         for name in sorted(refused - self._refused):
