@@ -38,17 +38,25 @@ PhraseFinders: TypeAlias = Callable[[Iterable[Iterable[str]]], PhraseFinder]
 class Circle:
     """Up to seventeen tickets, spread evenly over a task, that are each other's other tickets.
 
-    What all of them ask for is compiled once, so that neither time nor memory grows faster than the task.
-    `found_in` returns the places, from 0, of the concepts that a text expresses.
+    What all of them ask for is compiled once, when it is first looked for, so that neither time nor memory grows faster
+    than the task.
     """
 
-    __slots__ = ("_expected", "_folded", "concepts", "found_in")
+    __slots__ = ("_expected", "_finder", "_finders", "_folded", "concepts")
 
     def __init__(self, cases: Sequence[Case], field: TextField, finders: PhraseFinders) -> None:
         self._expected: Final = [(case, expected) for case in cases if (expected := _expected(case, field))]
         self.concepts: Final = [concept for _, expected in self._expected for concept in expected]
         self._folded: Final = [frozenset(map(fold_phrase, concept.phrases)) for concept in self.concepts]
-        self.found_in: Final = finders(concept.phrases for concept in self.concepts).found_in
+        self._finders: Final = finders
+        self._finder: PhraseFinder | None = None
+
+    def found_in(self, text: str) -> frozenset[int]:
+        """Return the places, from 0, of the concepts that the text expresses."""
+        finder = self._finder
+        if finder is None:
+            finder = self._finder = self._finders(concept.phrases for concept in self.concepts)
+        return finder.found_in(text)
 
     def shares_beside(self, case: Case, own: Sequence[Concept]) -> list[float]:
         """Return for each concept its share in what the tickets beside this one ask for; 0 if this one asks for it."""
@@ -92,7 +100,7 @@ class TicketConcepts:
 
     def elsewhere(self, text: str) -> float:
         """Return the mean share, in [0, 1], of the other tickets' concepts that the text expresses; 0 if none."""
-        return min(1.0, sum(map(self._shares.__getitem__, self._circle.found_in(text))))
+        return min(1.0, sum(map(self._shares.__getitem__, self._circle.found_in(text)))) if self.foreign else 0.0
 
 
 def concepts_of(

@@ -37,6 +37,7 @@ from supportbench.evaluation.manifests import read_manifest
 from supportbench.evaluation.results import Results
 from supportbench.evaluation.run import Resumption, evaluate, new_run_id
 from supportbench.evaluation.stopping import Stop
+from supportbench.garbage import collected_seldom
 from supportbench.wording import counted
 
 _PLAYED_BY = ("concurrency", "executor", "executor_options", "tickets")
@@ -167,7 +168,7 @@ def command(
     quoted = shlex.quote(str(folder))
     kept = f"Finished episodes are kept. Go on: supportbench run --resume {quoted}{' --retry-errors' * retry_errors}"
     try:
-        with redirect_stdout(sys.stderr):  # what plugins print is no data of ours
+        with redirect_stdout(sys.stderr), collected_seldom():  # what plugins print is no data of ours
             behind = 0 if resumed is None else len(resumed.played)
             with progress_of_run(plan.total_episodes, behind) as advance:
                 ending = _Ending(kept)

@@ -185,7 +185,9 @@ def without_details(grade: Grade) -> Grade:
     """Return the grade without the details that may say what an answer key holds."""
     if not any(part.details for part in grade.components.values()):
         return grade
-    components = {name: attrs.evolve(part, details={}) for name, part in grade.components.items()}
+    components = {
+        name: attrs.evolve(part, details={}) if part.details else part for name, part in grade.components.items()
+    }
     return attrs.evolve(grade, components=components)
 
 

@@ -8,7 +8,6 @@ two seconds even if a plugin holds the event loop or a thread. A second signal e
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import multiprocessing
 import os
@@ -25,6 +24,7 @@ import uvicorn
 from uvicorn.server import HANDLED_SIGNALS
 
 from supportbench.errors import SupportbenchError
+from supportbench.garbage import collected_seldom
 from supportbench.server.lifespan import Lifespan
 from supportbench.server.listening import BACKLOG
 from supportbench.server.protocols import HttpProtocol, WebSocketProtocol
@@ -46,9 +46,6 @@ _LAST_RESORT_S: Final = 1.5
 
 LONGEST_S: Final = 365 * 86_400.0
 """What longer times are taken for: clocks do not take every number."""
-
-_ALLOCATIONS: Final = 10_000
-"""So many new objects begin a collection, and not Python's 700: a step makes some hundred, and hardly a cycle."""
 
 _TICK_S: Final = 0.02
 
@@ -84,11 +81,8 @@ def serve(
         SupportbenchError: the application refused to start.
     """
     server = Server(served, settings, on_started=on_started, supervised=supervised)
-    gc.collect()
-    gc.freeze()  # what is there by now stays: no collection has to look at it again
-    gc.set_threshold(_ALLOCATIONS)
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with collected_seldom(), asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(server.serve(list(sockets)))
     except SystemExit:  # uvicorn's word for an application that did not start
         return server.start_failure()

@@ -1,4 +1,4 @@
-"""An endpoint's first request is openai's client's own, later ones go past it: nobody can tell, whatever is answered."""
+"""The first request to an endpoint is that of openai's client, later ones go past it: nobody can tell the difference."""
 
 from __future__ import annotations
 
