@@ -1,21 +1,26 @@
 """Sending chat completions: openai's client, kept out of the way of answers that need none.
 
 Timeouts, retries, back-off and what an error means are the business of openai's client. An answer that comes at once
-needs nothing of all that, and putting a request together takes that client longer than sending it. So it sends the
-first request; later ones are sent like that one, by the same HTTP client. Whatever then comes other than an answer is
-laid before openai's client as the outcome of its own first attempt, and from there on it decides.
+needs nothing of all that, and such a request takes that client twenty times as long as it has to. So it puts together one
+request, which is sent nowhere, and requests like that one are sent by `plain_http`, where the way to the endpoint is
+plain enough. Whatever then comes other than an answer is laid before openai's client as the outcome of its own first
+attempt, and from there on it decides.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Mapping
 from contextvars import ContextVar
 from typing import Any, Final
+from urllib.request import getproxies, proxy_bypass
 
 import attrs
 import msgspec
 
 from supportbench.endpoint.parameters import EndpointOptions
+from supportbench.endpoint.plain_http import NotPlainError, PlainHttp, PlainResponse, PlainTimeouts, TooLongError
 
 MOST_BYTES: Final = 16 << 20
 """Of an answer: a thousand times what one takes."""
@@ -23,6 +28,9 @@ MOST_BYTES: Final = 16 << 20
 # For the client's door for any request: `chat.completions.create` looks at the parameters' types one by one and makes
 # objects of the answer, which takes half of the whole.
 _CHAT_COMPLETIONS: Final = "/chat/completions"
+
+_REDIRECTIONS: Final = range(300, 400)
+_OWN_HEADERS: Final = ("content-length", "accept-encoding")
 
 
 class ChatClient:
@@ -39,6 +47,7 @@ class ChatClient:
             timeout=options.timeout_s,
             max_retries=options.max_retries,
         )
+        self._rehearsing = asyncio.Lock()
 
     async def complete(self, body: Mapping[str, Any]) -> object:
         """Return the JSON that the endpoint answers to the body, which need not be a chat completion.
@@ -47,10 +56,16 @@ class ChatClient:
             openai.OpenAIError: there was no answer, after retries.
             ValueError: it is no JSON, or too long (`AnswerTooLongError`).
         """
+        if not self._http.is_rehearsed:
+            async with self._rehearsing:
+                if not self._http.is_rehearsed:
+                    await self._complete(body, _rehearsal())
         attempt = await self._http.attempt(body)
-        answered = None if attempt is None else attempt.answer
-        if answered is not None:
-            return answered
+        answer = None if attempt is None else attempt.answer
+        return await self._complete(body, attempt) if answer is None else answer
+
+    async def _complete(self, body: Mapping[str, Any], attempt: _Attempt | None) -> object:
+        """Have openai's client complete it, whose first attempt has come to this."""
         token = _attempted.set(attempt)
         try:
             return await self._openai.post(_CHAT_COMPLETIONS, body=body, cast_to=object)
@@ -64,83 +79,119 @@ class ChatClient:
 
 @attrs.define
 class _Attempt:
-    """What came of a request: a response or an exception. It is taken once, as the next attempt is another one."""
+    """What came of a request. It is taken once, since the next attempt is another one."""
 
-    response: Any = None
-    exception: Exception | None = None
-    taken: bool = False
+    outcome: PlainResponse | Exception
+    is_taken: bool = False
 
     @property
     def answer(self) -> object | None:
         """The JSON of a plain answer; None where openai's client has to say what this is."""
-        response = self.response
-        if response is None or response.status_code != 200 or "json" not in response.headers.get("content-type", ""):
+        outcome = self.outcome
+        if isinstance(outcome, Exception) or outcome.status != 200:
+            return None
+        if not any(name.lower() == b"content-type" and b"json" in value for name, value in outcome.headers):
             return None
         try:
-            answer: object = msgspec.json.decode(response.content)
+            answer: object = msgspec.json.decode(outcome.body)
         except ValueError:
             return None
         return answer
 
-    def take(self) -> Any:
-        self.taken = True
-        if self.exception is not None:
-            raise self.exception
-        return self.response
+    def take(self, request: Any) -> Any:
+        """Return the response to the request, or raise, as the HTTP library of openai's client would."""
+        self.is_taken = True
+        library = sys.modules[type(request).__module__.partition(".")[0]]
+        outcome = self.outcome
+        if isinstance(outcome, PlainResponse):
+            headers = [*outcome.headers]
+            return library.Response(outcome.status, headers=headers, content=outcome.body, request=request)
+        if isinstance(outcome, TimeoutError):
+            raise library.ReadTimeout("", request=request) from outcome
+        if isinstance(outcome, OSError):
+            raise library.ReadError(str(outcome), request=request) from outcome
+        raise outcome
+
+
+def _rehearsal() -> _Attempt:
+    """Return what openai's client takes for an answer, so that it puts a request together which is sent nowhere."""
+    return _Attempt(PlainResponse(status=200, headers=[(b"content-type", b"application/json")], body=b"{}"))
 
 
 _attempted: Final[ContextVar[_Attempt | None]] = ContextVar("_attempted", default=None)
 
 
 def _http_client() -> Any:
-    """Return openai's HTTP client on aiohttp, where that is installed, else its own, which takes longer."""
-    from openai import DefaultAioHttpClient, DefaultAsyncHttpxClient
+    """Return openai's HTTP client with an `attempt` of its own, whose outcome it gives to openai's client."""
+    from openai import DefaultAsyncHttpxClient
 
-    hooks = {"response": [_leave_throttling_to_us, _bound]}
-    try:
-        return _attempting(DefaultAioHttpClient)(event_hooks=hooks)
-    except RuntimeError:  # so openai says that it has no aiohttp
-        return _attempting(DefaultAsyncHttpxClient)(event_hooks=hooks)
+    class AttemptingClient(DefaultAsyncHttpxClient):  # in here, as openai is imported when it is needed
+        """Learns from the first request what they are like, and sends those that `attempt` leaves to it."""
 
-
-def _attempting(http_client: Any) -> Any:
-    """Return the class of HTTP client with an `attempt` of its own, whose outcome it gives to openai's client."""
-
-    class AttemptingClient(http_client):  # type: ignore[misc]  # of a library that is imported when it is needed
-        """Remembers what the first request of openai's client was like."""
-
-        _like_first: Callable[[bytes], Any] | None = None
+        is_rehearsed = False
+        _plain: PlainHttp | None = None
 
         async def attempt(self, body: Mapping[str, Any]) -> _Attempt | None:
-            """Send the body as openai's client sent its first one; None where there was none yet."""
-            if self._like_first is None:
+            """Send the body in a request like the first one; None where such requests take more than plain HTTP."""
+            if self._plain is None:
                 return None
             try:
-                return _Attempt(response=await super().send(self._like_first(msgspec.json.encode(body))))
-            except Exception as error:  # whatever it is, openai's client says what it means
-                return _Attempt(exception=error)
+                response = await self._plain.post(msgspec.json.encode(body))
+            except NotPlainError:
+                self._give_up_plain()
+                return None
+            except TooLongError:
+                return _Attempt(AnswerTooLongError())
+            except OSError as error:
+                return _Attempt(error)
+            if response.status in _REDIRECTIONS:
+                self._give_up_plain()
+                return None
+            return _Attempt(response)
 
         async def send(self, request: Any, **how: Any) -> Any:
+            if not self.is_rehearsed:
+                self._plain = _plain_http_like(request)
+                self.is_rehearsed = True
             attempt = _attempted.get()
-            if attempt is not None and not attempt.taken:
-                return attempt.take()
-            if self._like_first is None:
-                self._like_first = _like(request)
+            if attempt is not None and not attempt.is_taken:
+                return _throttling_left_to_us(attempt.take(request))
             return await super().send(request, **how)
 
-    return AttemptingClient
+        async def aclose(self) -> None:
+            self._give_up_plain()
+            await super().aclose()
+
+        def _give_up_plain(self) -> None:
+            plain, self._plain = self._plain, None
+            if plain is not None:
+                plain.close()
+
+    return AttemptingClient(event_hooks={"response": [_look_at]})
 
 
-def _like(request: Any) -> Callable[[bytes], Any]:
-    """Return what makes a request like this one, with another body."""
-    headers = request.headers.copy()
-    del headers["content-length"]
-    kind, method, url, extensions = type(request), request.method, request.url, dict(request.extensions)
-    return lambda content: kind(method, url, headers=headers, content=content, extensions=dict(extensions))
+def _plain_http_like(request: Any) -> PlainHttp | None:
+    """Return what sends requests like this one, but for their bodies; None where it takes more than plain HTTP."""
+    url = request.url
+    if url.scheme != "http" or ({"http", "all"} & getproxies().keys() and not proxy_bypass(url.host)):
+        return None
+    lines = [b"%b %b HTTP/1.1" % (request.method.encode(), url.raw_path)]
+    lines += [
+        b"%b: %b" % (name, value) for name, value in request.headers.raw if name.lower().decode() not in _OWN_HEADERS
+    ]
+    lines += [b"accept-encoding: identity", b"content-length: "]
+    timeout = request.extensions.get("timeout", {})
+    return PlainHttp(
+        url.host,
+        url.port or 80,
+        b"\r\n".join(lines),
+        timeouts=PlainTimeouts(connect_s=timeout.get("connect"), read_s=timeout.get("read")),
+        most_bytes=MOST_BYTES,
+    )
 
 
 def first_cause(error: BaseException) -> BaseException:
-    """Return the error with which it began: on aiohttp, a refused connection counts as a time-out on the way up."""
+    """Return the error with which it began."""
     while (earlier := error.__cause__ or error.__context__) is not None:
         error = earlier
     return error
@@ -149,9 +200,12 @@ def first_cause(error: BaseException) -> BaseException:
 class AnswerTooLongError(ValueError):
     """An answer goes on and on."""
 
+    def __init__(self) -> None:
+        super().__init__(f"the answer has more than {MOST_BYTES >> 20} MiB")
 
-async def _bound(response: Any) -> None:
-    """Have the body read up to a limit: it is all in memory before anybody looks at it."""
+
+async def _look_at(response: Any) -> None:
+    """Bound a response that begins to come: all of it is in memory before anybody looks at it."""
     parts = response.aiter_bytes  # as it comes out of a compressed one
 
     async def bounded(*args: Any, **kwargs: Any) -> AsyncIterator[bytes]:
@@ -159,13 +213,15 @@ async def _bound(response: Any) -> None:
         async for part in parts(*args, **kwargs):
             size += len(part)
             if size > MOST_BYTES:
-                raise AnswerTooLongError(f"the answer has more than {MOST_BYTES >> 20} MiB")
+                raise AnswerTooLongError
             yield part
 
     response.aiter_bytes = bounded
+    _throttling_left_to_us(response)
 
 
-async def _leave_throttling_to_us(response: Any) -> None:
+def _throttling_left_to_us(response: Any) -> Any:
     """Have a 429 not tried again by openai's client, which knows of one request only."""
     if response.status_code == 429:
         response.headers["x-should-retry"] = "false"  # openai's client obeys a server that says so
+    return response

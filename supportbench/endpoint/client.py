@@ -232,13 +232,12 @@ class Endpoint:
         url = self.connection.base_url
         attempts = counted(attempts_made or self._options.max_retries + 1, "attempt")
         reason: EndpointFailure = "failed"
-        cause = first_cause(error)
-        if isinstance(error, APITimeoutError) and isinstance(cause, TimeoutError):
+        if isinstance(error, APITimeoutError):
             reason = "timed out"
             text = f"no answer from {url} within {self._options.timeout_s:g} s, in {attempts}"
         elif isinstance(error, APIConnectionError):
             reason = "unreachable"
-            text = f"cannot reach {url}, in {attempts}: {cause}"
+            text = f"cannot reach {url}, in {attempts}: {first_cause(error)}"
         elif isinstance(error, APIStatusError):
             text = f"{url} answered {error.status_code}"
             if error.status_code in (401, 403):

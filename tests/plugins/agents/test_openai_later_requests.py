@@ -1,4 +1,4 @@
-"""The first request to an endpoint is that of openai's client, later ones go past it: nobody can tell the difference."""
+"""Requests go past openai's client as long as they are answered: nobody can tell the difference."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from supportbench import AgentError, AgentReply
 from tests.plugins.agents.asking import GOOD, KEY, OBSERVATION, agent_for
-from tests.stubs.openai_endpoint import OpenAIStub, Reply, Step, completion, failure
+from tests.stubs.openai_endpoint import OpenAIStub, Reply, Request, Step, completion, failure
 
 _JSON = {"Content-Type": "application/json"}
 _ANSWER = completion(GOOD)
@@ -30,16 +30,30 @@ async def _outcomes(script: Sequence[Step], acts: int) -> tuple[list[str], OpenA
     return outcomes, stub
 
 
-async def test_they_are_like_the_first_one() -> None:
-    outcomes, stub = await _outcomes([_ANSWER], 4)
+async def test_they_are_like_those_of_openais_client() -> None:
+    outcomes, stub = await _outcomes([_ANSWER, failure(500, "asleep"), _ANSWER], 2)
     assert len(set(outcomes)) == 1
-    first, *later = stub.requests
-    assert first.headers["authorization"] == f"Bearer {KEY}"
-    assert len(later) == 3
-    for request in later:
-        assert request.path == first.path
-        assert request.body == first.body
-        assert request.headers == first.headers
+    ours, failed, retried = stub.requests
+    assert ours.headers["authorization"] == f"Bearer {KEY}"
+    assert (ours.path, ours.body, ours.headers) == (failed.path, failed.body, failed.headers)
+    assert (ours.path, ours.body) == (retried.path, retried.body)
+    differing = {"accept-encoding", "x-stainless-retry-count"}
+    assert {name for name in {*ours.headers, *retried.headers} if _of(ours, name) != _of(retried, name)} == differing
+
+
+async def test_by_way_of_a_proxy_all_are_those_of_openais_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    with OpenAIStub(_ANSWER) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url.removesuffix("/v1"))
+        agent = agent_for("http://models.example/v1")
+        assert isinstance(await agent.act(OBSERVATION), AgentReply)
+        await agent.aclose()
+        (request,) = proxy.requests
+    assert request.path == "http://models.example/v1/chat/completions"
+    assert "gzip" in request.headers["accept-encoding"]
+
+
+def _of(request: Request, name: str) -> str | None:
+    return request.headers.get(name)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +78,7 @@ async def test_they_are_like_the_first_one() -> None:
         pytest.param([Reply(status=307, headers={"Location": "/v1/chat/completions"}), _ANSWER], id="a redirection"),
     ],
 )
-async def test_what_goes_wrong_is_treated_as_it_is_at_the_first(trouble: list[Step]) -> None:
+async def test_what_goes_wrong_after_an_answer_is_treated_as_what_goes_wrong_at_once(trouble: list[Step]) -> None:
     (at_first,), first_stub = await _outcomes(trouble, 1)
     (_, at_second), second_stub = await _outcomes([_ANSWER, *trouble], 2)
     assert at_second == at_first
