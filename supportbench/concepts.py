@@ -47,7 +47,7 @@ class Circle:
     def __init__(self, cases: Sequence[Case], field: TextField, finders: PhraseFinders) -> None:
         self._expected: Final = [(case, expected) for case in cases if (expected := _expected(case, field))]
         self.concepts: Final = [concept for _, expected in self._expected for concept in expected]
-        self._folded: Final = [frozenset(map(fold_phrase, concept.phrases)) for concept in self.concepts]
+        self._folded: list[frozenset[str]] | None = None
         self._finders: Final = finders
         self._finder: PhraseFinder | None = None
 
@@ -61,12 +61,16 @@ class Circle:
     def shares_beside(self, case: Case, own: Sequence[Concept]) -> list[float]:
         """Return for each concept its share in what the tickets beside this one ask for; 0 if this one asks for it."""
         others = sum(other is not case for other, _ in self._expected)
+        if not others:
+            return [0.0] * len(self.concepts)
         known = frozenset(fold_phrase(phrase) for concept in own for phrase in concept.phrases)
         shares = [
             0.0 if other is case else 1 / (len(expected) * others)
             for other, expected in self._expected
             for _ in expected
         ]
+        if self._folded is None:
+            self._folded = [frozenset(map(fold_phrase, concept.phrases)) for concept in self.concepts]
         return [share if known.isdisjoint(folded) else 0.0 for share, folded in zip(shares, self._folded, strict=True)]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-_ALLOCATIONS: Final = 10_000
+_ALLOCATIONS: Final = 50_000
 """So many new objects begin a collection, and not Python's 700: a step makes some hundred, and hardly a cycle."""
 
 

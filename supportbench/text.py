@@ -15,6 +15,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import chain
 from sys import intern
 from typing import Final, TypeVar
 
@@ -180,14 +181,19 @@ class PhraseGroups:
     __slots__ = ("_longest", "_phrases")
 
     def __init__(self, groups: Iterable[Iterable[str]]) -> None:
-        listed = [(group, folded) for group, phrases in enumerate(groups) for folded in map(fold_phrase, phrases)]
-        number = Counter(word for _, folded in listed for word in set(folded.split()))
+        listed = [
+            (group, folded, folded.split())
+            for group, phrases in enumerate(groups)
+            for folded in map(fold_phrase, phrases)
+        ]
+        number = Counter(chain.from_iterable(words for _, _, words in listed))
         asked: dict[str, list[tuple[int, str, str]]] = {}
-        for group, folded in listed:
-            if words := sorted(map(intern, folded.split()), key=len, reverse=True):
-                longest, *others = words
-                rarest = min(others, key=number.__getitem__, default=longest)
-                asked.setdefault(longest, []).append((group, rarest, folded if others else ""))
+        for group, folded, words in listed:
+            if words:
+                longest = intern(max(words, key=len))
+                others = [word for word in words if word != longest]
+                rarest = intern(min(others, key=number.__getitem__)) if others else longest
+                asked.setdefault(longest, []).append((group, rarest, folded if len(words) > 1 else ""))
         # By the longest word of each phrase, which few texts have: that one of its others which few phrases have, and
         # the folded phrase. Once both stand in a text, nothing more is looked for of a phrase of one word. Those that
         # are looked at together are made together, so that they lie together in memory.

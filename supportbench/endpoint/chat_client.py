@@ -1,8 +1,8 @@
 """Sending chat completions: openai's client, kept out of the way of answers that need none.
 
 Timeouts, retries, back-off and what an error means are the business of openai's client. An answer that comes at once
-needs nothing of all that, and such a request takes that client twenty times as long as it has to. So it puts together one
-request, which is sent nowhere, and requests like that one are sent by `plain_http`, where the way to the endpoint is
+needs nothing of all that, and such a request takes that client twenty times as long as it must. So it puts one request
+together, which is sent nowhere, and requests like that one are sent by `plain_http`, where the way to the endpoint is
 plain enough. Whatever then comes other than an answer is laid before openai's client as the outcome of its own first
 attempt, and from there on it decides.
 """
