@@ -28,7 +28,8 @@ class _SoFar:
         self.errors += len(episode.errors)
         for step in episode.steps:
             for usage in (step.usage, step.grading_usage):
-                self.used += usage or Usage()
+                if usage is not None:
+                    self.used += usage
 
     def __str__(self) -> str:
         told = [f"mean {self.rewards / self.graded:.2f}"] if self.graded else []

@@ -72,23 +72,24 @@ class Results:
     """A run's results, as `results.json` holds them. `average_score` is the mean of the task scores.
 
     `unscored_count` of the `error_count` tickets have an action whose grading failed. `judge_usage` counts what they
-    used, too. `statistics` is None where the libraries that they need are not installed.
+    used, too. `statistics` is None where the libraries that they need are not installed. What is long is in no repr:
+    the one that asyncio makes at the end of a run took as long as a hundred tickets.
     """
 
     schema: Literal["supportbench.results/1"] = "supportbench.results/1"
     run_id: str
     agent: str
     model: str | None
-    plugins: tuple[PluginCard, ...]
+    plugins: tuple[PluginCard, ...] = attrs.field(repr=False)
     seed: int
     average_score: float | None
     error_count: int
     unscored_count: int = 0
     unreached_count: int
-    tasks: tuple[TaskResult, ...]
+    tasks: tuple[TaskResult, ...] = attrs.field(repr=False)
     agent_usage: Usage | None
     judge_usage: Usage | None
-    statistics: Statistics | None = None
+    statistics: Statistics | None = attrs.field(default=None, repr=False)
     duration_s: float
 
 
