@@ -107,6 +107,9 @@ def _forced(report: CompareReport) -> Iterator[str]:
 
 def _failed(report: CompareReport) -> Iterator[str]:
     for run in report.runs:
+        if run.unplayed:
+            missing = counted(run.unplayed, "episode")
+            yield f"{printable(run.run)} has not ended: {missing} of it were not played yet; they are left out."
         if run.errors or run.unreached:
             ended = f"{counted(run.errors, 'ticket')} ended in an error and {run.unreached} were not reached"
             yield f"{printable(run.run)}: {ended}; they are left out."

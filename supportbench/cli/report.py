@@ -71,7 +71,6 @@ def command(
     if not markdown:
         need_report()  # better now than when everything has been read
     from supportbench.evaluation.report.gathering import gather  # not sooner: they take a while
-    from supportbench.evaluation.report.reading import planned_episodes
 
     own = {(run / name).resolve() for run in runs for name in (RUN, JOURNAL, RESULTS)}
     if output is not None and output.resolve() in own:
@@ -83,7 +82,10 @@ def command(
     manifests = [read_manifest(run) for run in runs]
     registries = [_with_tickets(registry, manifest, tickets) for manifest in manifests]
     # What plugins print is no data of ours.
-    with redirect_stdout(sys.stderr), progress("reading", sum(map(planned_episodes, manifests)), "episodes") as advance:
+    with (
+        redirect_stdout(sys.stderr),
+        progress("reading", sum(manifest.planned_episodes for manifest in manifests), "episodes") as advance,
+    ):
         report = asyncio.run(gather(runs, registries, reveals=reveal, forced=force, on_episode=advance))
     if markdown:
         from supportbench.evaluation.report.markdown import markdown_of
@@ -103,7 +105,7 @@ def command(
         write_whole(output, parts)
     except OSError as error:
         raise RunError(f"Cannot write {output}: {error.strerror}. Name another file with --output.") from error
-    click.echo(f"Report: {output} ({sum(map(len, parts)) / 1e6:.1f} MB)")
+    click.echo(f"Report: {output} ({sum(map(len, parts)) / 1000:,.0f} kB)")
 
 
 def _with_tickets(registry: Registry, manifest: RunManifest, tickets: Path | None) -> Registry:

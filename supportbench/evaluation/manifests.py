@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import platform
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -103,6 +104,19 @@ class RunManifest:
     blocked: tuple[str, ...]
     asked: Asked | None = None
     origin: Origin | None = None
+
+    @property
+    def planned_episodes(self) -> int:
+        """How many episodes the run was to have: a limit of tickets may end it before all repeats."""
+        if self.limit is None:
+            return self.repeats * len(self.tasks)
+        left, episodes = self.limit, 0
+        for task in itertools.chain.from_iterable(itertools.repeat(self.tasks, self.repeats)):
+            if left <= 0:
+                break
+            left -= task.tickets
+            episodes += 1
+        return episodes
 
     def differences(self, other: RunManifest) -> Iterator[str]:
         """Yield what makes the other one another run, in words."""

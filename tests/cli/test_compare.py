@@ -73,6 +73,13 @@ class TestTwoRuns:
         assert [run.run for run in report.runs] == ["good", "bad"]
         assert (report.forced, report.differences, report.worse) == (False, (), ())
 
+    def test_say_which_of_them_has_not_ended(self, runs: Path) -> None:
+        first, *others = (runs / "bad/journal.jsonl").read_text().splitlines(keepends=True)
+        (runs / "bad/journal.jsonl").write_text(first)
+        assert [run.unplayed for run in report_of("good", "bad", cwd=runs).runs] == [0, len(others)]
+        told = supportbench("compare", "good", "bad", cwd=runs).stdout
+        assert told.startswith("bad has not ended: 2 episodes of it were not played yet; they are left out.\n")
+
     def test_leave_out_what_one_of_them_lacks(self, runs: Path) -> None:
         lines = [json.loads(line) for line in (runs / "bad/journal.jsonl").read_text().splitlines()]
         gone = lines.pop(0)

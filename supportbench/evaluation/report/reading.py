@@ -12,7 +12,7 @@ import attrs
 from supportbench import codec
 from supportbench.errors import DecodeError, RunError
 from supportbench.evaluation.journal import JOURNAL, RESULTS, read_run
-from supportbench.evaluation.manifests import RunManifest, read_manifest
+from supportbench.evaluation.manifests import read_manifest
 from supportbench.evaluation.report.marking import Piece, marked
 from supportbench.evaluation.report.records import Reply, Revealed, RunView
 from supportbench.evaluation.report.revealing import Revealer
@@ -105,25 +105,11 @@ async def read_run_view(
         name=str(folder),
         manifest=manifest,
         summary=summary,
-        planned=planned_episodes(manifest),
+        planned=manifest.planned_episodes,
         played=played,
         without_mail=without_mail,
         without_concepts={} if revealer is None else revealer.problems,
     )
-
-
-def planned_episodes(manifest: RunManifest) -> int:
-    """Return how many episodes the run was to have: a limit of tickets may end it before all repeats."""
-    if manifest.limit is None:
-        return manifest.repeats * len(manifest.tasks)
-    left, episodes = manifest.limit, 0
-    for _ in range(manifest.repeats):
-        for task in manifest.tasks:
-            if left <= 0:
-                return episodes
-            left -= task.tickets
-            episodes += 1
-    return episodes
 
 
 def _collect(

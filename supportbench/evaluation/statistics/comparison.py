@@ -9,7 +9,10 @@ import attrs
 
 @attrs.frozen(kw_only=True)
 class ComparedRun:
-    """A run as it was named, with the tickets of its journal: each in one of three ways, in each of its repeats."""
+    """A run as it was named, with the tickets of its journal: each in one of three ways, in each of its repeats.
+
+    Of its episodes so many are `unplayed`: it has not ended.
+    """
 
     run: str
     run_id: str
@@ -18,6 +21,7 @@ class ComparedRun:
     graded: int
     errors: int
     unreached: int
+    unplayed: int
 
 
 @attrs.frozen(kw_only=True)

@@ -34,9 +34,10 @@ def read_replies(folder: Path) -> RunReplies:
     """Return a run's rewards; raises `RunError` where the folder is no run's, or cannot be read."""
     manifest = read_manifest(folder)
     rewards: dict[ReplyKey, float | None] = {}
-    errors = unreached = 0
+    errors = unreached = played = 0
     try:
         for episode in read_run(folder):
+            played += 1
             for step in episode.steps:
                 errors += step.status == "error"
                 unreached += step.status == "unreached"
@@ -52,6 +53,7 @@ def read_replies(folder: Path) -> RunReplies:
         graded=sum(reward is not None for reward in rewards.values()),
         errors=errors,
         unreached=unreached,
+        unplayed=max(0, manifest.planned_episodes - played),
     )
     return RunReplies(card=card, manifest=manifest, rewards=rewards)
 

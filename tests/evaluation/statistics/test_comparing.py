@@ -58,7 +58,9 @@ def a_manifest(*tasks: TaskManifest) -> RunManifest:
 
 
 def a_run(rewards: Mapping[ReplyKey, float | None], name: str = "run") -> RunReplies:
-    card = ComparedRun(run=name, run_id="r", agent="acts", model=None, graded=len(rewards), errors=0, unreached=0)
+    card = ComparedRun(
+        run=name, run_id="r", agent="acts", model=None, graded=len(rewards), errors=0, unreached=0, unplayed=0
+    )
     return RunReplies(card=card, manifest=a_manifest(a_task()), rewards=rewards)
 
 
