@@ -10,11 +10,13 @@ import sys
 import threading
 from collections.abc import Mapping
 from contextlib import chdir
+from importlib.util import find_spec
 from pathlib import Path
 
 from click.testing import CliRunner, Result
 
 from supportbench.cli import cli
+from tests.cli.forking import run_forked
 
 _OURS = ("SUPPORTBENCH_", "API_", "OPENAI_", "HF_")
 
@@ -26,8 +28,14 @@ def supportbench(
     stdin: str = "",
     timeout_s: float = 60,
 ) -> subprocess.CompletedProcess[str]:
-    """Run `supportbench …` in the folder `cwd` and return what came out; nothing of our own environment leaks in."""
+    """Run `supportbench …` in the folder `cwd` and return what came out; nothing of our own environment leaks in.
+
+    Its interpreter is a fresh one only where `environ` hides a library from it.
+    """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
+    if not _hides_something(environ or {}):
+        own = {**inherited, "COLUMNS": "80", **(environ or {})}
+        return run_forked([*map(str, arguments)], cwd=cwd, environ=own, stdin=stdin, timeout_s=timeout_s)
     return subprocess.run(
         [sys.executable, "-m", "supportbench", *map(str, arguments)],
         cwd=cwd,
@@ -38,6 +46,15 @@ def supportbench(
         timeout=timeout_s,
         check=False,
     )
+
+
+def _hides_something(environ: Mapping[str, str]) -> bool:
+    """Return whether a folder on its path has a module of a name that is installed already."""
+    if any(name.startswith("PYTHON") and name != "PYTHONPATH" for name in environ):
+        return True
+    folders = [Path(entry) for entry in environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    new = [folder for folder in folders if str(folder) not in sys.path and folder.is_dir()]
+    return any(find_spec(entry.stem) for folder in new for entry in folder.iterdir() if entry.stem.isidentifier())
 
 
 def in_this_process(*arguments: str, cwd: Path) -> Result:

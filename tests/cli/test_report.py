@@ -66,7 +66,7 @@ def text_of(page: str) -> str:
 
 class TestTheFile:
     def test_is_in_the_runs_folder_or_here_where_there_are_several(self, here: Path) -> None:
-        assert re.fullmatch(r"Report: good/report.html \(0\.\d MB\)\n", report("good", cwd=here).stdout)
+        assert re.fullmatch(r"Report: good/report.html \(1\d\d kB\)\n", report("good", cwd=here).stdout)
         assert "<title>Report of good</title>" in (here / "good/report.html").read_text()
         assert report("good", "bad", cwd=here).stdout.startswith("Report: report.html ")
         assert "<title>Report of 2 runs</title>" in (here / "report.html").read_text()
@@ -151,7 +151,8 @@ class TestARunThatLacksSomething:
     def test_is_shown_as_far_as_it_has_come(self, here: Path) -> None:
         (here / "good/results.json").unlink()
         journal = here / "good/journal.jsonl"
-        journal.write_text("".join(journal.read_text().splitlines(keepends=True)[:4]))
+        most_tickets_first = sorted(journal.read_text().splitlines(keepends=True), key=len, reverse=True)
+        journal.write_text("".join(most_tickets_first[:4]))
         text = text_of(page_of("good", cwd=here))
         assert "This run has not ended: 4 of 6 episodes are in its journal, and the figures are of those." in text
         assert "supportbench run --resume good" in text
