@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from functools import cache, lru_cache
 from importlib.resources import files
 from string import Template
@@ -27,15 +28,14 @@ def first_messages(observation: SupportQueueObservation, ticket: Ticket) -> Mess
     """Return the system message and the ticket's; earlier feedback, rewards and the episode's id are not in them."""
     fenced = msgspec.json.format(encode(ticket), indent=2).decode()
     marker = marker_of(fenced)
-    system = _text("system").substitute(
-        instructions=observation.instructions.strip(),
-        priorities=_listed(observation.allowed_priorities),
-        queues=_listed(observation.allowed_queues),
-        dispositions=_listed(observation.allowed_dispositions),
-        marker=marker,
+    around_marker = _system_around_marker(
+        observation.instructions,
+        observation.allowed_priorities,
+        observation.allowed_queues,
+        observation.allowed_dispositions,
     )
     return (
-        {"role": "system", "content": system},
+        {"role": "system", "content": marker.join(around_marker)},
         {"role": "user", "content": _text("ticket").substitute(marker=marker, ticket=fenced)},
     )
 
@@ -85,6 +85,21 @@ def _text(name: str) -> Template:
     return Template((files(__package__) / "prompts" / f"{name}.md").read_text(encoding="utf-8").strip())
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=256)  # all of a task's tickets have the same
+def _system_around_marker(
+    instructions: str, priorities: tuple[str, ...], queues: tuple[str, ...], dispositions: tuple[str, ...]
+) -> Sequence[str]:
+    """Return the system message's parts before, between and after its markers."""
+    return [
+        Template(part).substitute(
+            instructions=instructions.strip(),
+            priorities=_listed(priorities),
+            queues=_listed(queues),
+            dispositions=_listed(dispositions),
+        )
+        for part in _text("system").template.split("$marker")
+    ]
+
+
 def _listed(values: tuple[str, ...]) -> str:
     return ", ".join(json.dumps(value, ensure_ascii=False) for value in values)

@@ -25,15 +25,17 @@ class LocalExecutor:
         """Yield each episode as it ends; on leaving early, those under way are cancelled."""
         waiting = iter(specs)
         playing: set[asyncio.Future[Episode]] = set()
+        ended: asyncio.Queue[asyncio.Future[Episode]] = asyncio.Queue()
         try:
             while True:
                 while len(playing) < concurrency and (spec := next(waiting, None)) is not None:
-                    playing.add(asyncio.ensure_future(play(spec)))
+                    episode = asyncio.ensure_future(play(spec))
+                    episode.add_done_callback(ended.put_nowait)
+                    playing.add(episode)
                 if not playing:
                     return
-                finished, playing = await asyncio.wait(playing, return_when=asyncio.FIRST_COMPLETED)
-                for episode in finished:
-                    yield episode.result()
+                playing.remove(finished := await ended.get())
+                yield finished.result()
         finally:
             for unfinished in playing:
                 unfinished.cancel()
