@@ -163,6 +163,7 @@ def find_phrase(text: str, phrase: str) -> Iterator[tuple[int, int]]:
 
 
 _NONE: Final[frozenset[int]] = frozenset()
+_LOOKS_WITHOUT_INDEX: Final = 4
 
 
 def has_controls(text: str) -> bool:
@@ -172,50 +173,69 @@ def has_controls(text: str) -> bool:
 
 
 class PhraseGroups:
-    """Groups of phrases, prepared once, to find which groups a text has any phrase of.
+    """Groups of phrases, to find which groups a text has any phrase of.
 
     Cost of a look: the text's words once, then one set intersection; only phrases of which two telling words stand in
-    the text are looked at more closely.
+    the text are looked at more closely. That takes an index, and making it as long as looking for all phrases in some
+    ten texts; so the first texts are looked through for each of them.
     """
 
-    __slots__ = ("_longest", "_phrases")
+    __slots__ = ("_folded", "_longest", "_looks", "_phrases")
 
     def __init__(self, groups: Iterable[Iterable[str]]) -> None:
-        listed = [
-            (group, folded, folded.split())
+        self._folded: list[tuple[int, str]] = [
+            (group, folded)
             for group, phrases in enumerate(groups)
             for folded in map(fold_phrase, phrases)
+            if folded != " "
         ]
-        number = Counter(chain.from_iterable(words for _, _, words in listed))
-        asked: dict[str, list[tuple[int, str, str]]] = {}
-        for group, folded, words in listed:
-            if words:
-                longest = intern(max(words, key=len))
-                others = [word for word in words if word != longest]
-                rarest = intern(min(others, key=number.__getitem__)) if others else longest
-                asked.setdefault(longest, []).append((group, rarest, folded if len(words) > 1 else ""))
-        # By the longest word of each phrase, which few texts have: that one of its others which few phrases have, and
-        # the folded phrase. Once both stand in a text, nothing more is looked for of a phrase of one word. Those that
-        # are looked at together are made together, so that they lie together in memory.
-        self._phrases: Final = {
-            longest: [(group, rarest, folded) for group, rarest, folded in phrases]
-            for longest, phrases in asked.items()
-        }
-        self._longest: Final = frozenset(self._phrases)
+        self._looks = 0
+        self._phrases: dict[str, list[tuple[int, str, str]]] | None = None
+        self._longest: frozenset[str] = frozenset()
 
     def found_in(self, text: str) -> frozenset[int]:
         """Return the places (from 0) of the groups of which the text contains a phrase."""
+        phrases = self._phrases
+        if phrases is None:
+            self._looks += 1
+            if self._looks <= _LOOKS_WITHOUT_INDEX:
+                folded = fold(text)
+                return frozenset([group for group, phrase in self._folded if phrase in folded])
+            phrases = self._indexed()
         said = word_set(text)
         candidates = self._longest & said
         if not candidates:
             return _NONE
-        phrases, (folded, _) = self._phrases, _folded(text)
+        folded = fold(text)
         found: set[int] = set()
         for longest in candidates:
             for group, rarest, rest in phrases[longest]:
                 if rarest in said and group not in found and rest in folded:
                     found.add(group)
         return frozenset(found)
+
+    def _indexed(self) -> dict[str, list[tuple[int, str, str]]]:
+        """Make the index, by the longest word of each phrase, which few texts have.
+
+        It has that one of the phrase's other words which few phrases have, and the folded phrase; once both words stand
+        in a text, nothing more is looked for of a phrase of one word.
+        """
+        listed = [(group, folded, folded.split()) for group, folded in self._folded]
+        number = Counter(chain.from_iterable(words for _, _, words in listed))
+        asked: dict[str, list[tuple[int, str, str]]] = {}
+        for group, folded, words in listed:
+            longest = intern(max(words, key=len))
+            others = [word for word in words if word != longest]
+            rarest = intern(min(others, key=number.__getitem__)) if others else longest
+            asked.setdefault(longest, []).append((group, rarest, folded if len(words) > 1 else ""))
+        # Those that are looked at together are made together, so that they lie together in memory.
+        phrases = {
+            longest: [(group, rarest, folded) for group, rarest, folded in entries]
+            for longest, entries in asked.items()
+        }
+        self._longest = frozenset(phrases)
+        self._phrases = phrases
+        return phrases
 
 
 def word_spans(text: str) -> list[tuple[str, int, int]]:
