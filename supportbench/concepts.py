@@ -126,13 +126,13 @@ def _compiler(field: TextField, finders: PhraseFinders, task: Task) -> ByIdentit
     number = -(-len(task.cases) // _MOST_IN_A_CIRCLE)
     circle_of = {id(case): place % number for place, case in enumerate(task.cases)}
 
-    @cache
-    def circle(first: int) -> Circle:
-        return Circle(task.cases[first::number], field, finders)
+    circles: dict[int, Circle] = {}
 
     def compiled(case: Case) -> TicketConcepts | None:
-        own = _expected(case, field)
-        return TicketConcepts(case, own, circle(circle_of.get(id(case), 0)), finders) if own else None
+        own, first = _expected(case, field), circle_of.get(id(case), 0)
+        if own and first not in circles:
+            circles[first] = Circle(task.cases[first::number], field, finders)
+        return TicketConcepts(case, own, circles[first], finders) if own else None
 
     return ByIdentity(compiled, kept=MOST_CASES)
 

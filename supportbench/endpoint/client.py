@@ -270,6 +270,8 @@ class Endpoint:
         if not used.input_tokens:  # the endpoint reports no tokens, and nothing is known
             return completion
         cost_usd = self.connection.prices.cost_usd(self.connection.base_url, self._options.model, used)
+        if cost_usd is None:
+            return completion
         return attrs.evolve(completion, usage=attrs.evolve(used, cost_usd=cost_usd))
 
 
