@@ -7,6 +7,7 @@ It exists for speed alone: a request takes some 0.05 ms of this process, a twent
 from __future__ import annotations
 
 import asyncio
+import select
 import time
 from collections.abc import Sequence
 from typing import Final, cast
@@ -89,7 +90,8 @@ class PlainHttp:
         """Return the connection that was used last: those that nobody needs any more grow old."""
         while self._idle:
             connection = self._idle.pop()
-            if connection.is_reusable and time.monotonic() - connection.used_at < _LONGEST_IDLE_S:
+            is_young = time.monotonic() - connection.used_at < _LONGEST_IDLE_S
+            if connection.is_reusable and is_young and not connection.has_more:
                 return connection
             connection.abort()
         return None
@@ -113,6 +115,16 @@ class _Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self.is_reusable = False
         self.used_at = 0.0
+
+    @property
+    def has_more(self) -> bool:
+        """Whether something came that nobody asked for, the end of the connection for one."""
+        number = self._transport.get_extra_info("socket").fileno()
+        if not hasattr(select, "poll"):  # on Windows
+            return number < 0 or bool(select.select([number], [], [], 0)[0])
+        poll = select.poll()
+        poll.register(number, select.POLLIN)
+        return bool(poll.poll(0))
 
     async def ask(self, request: bytes) -> PlainResponse:
         """Send the request and return its response; raises like `PlainHttp.post`."""
