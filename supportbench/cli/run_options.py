@@ -17,7 +17,14 @@ class RunCommand(click.Command):
         label = _value_of(_EXECUTOR, args)
         if label is not None:
             args = list(_spelt_out(args, f"--{label.partition(':')[0].replace('_', '-')}-"))
-        return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            name, hyphen, _ = error.option_name.removeprefix("--").partition("-")
+            if not hyphen or error.possibilities or label is not None:
+                raise
+            told = f"There is no option {error.option_name}. Is it an executor's? Name that, too: {_EXECUTOR} {name}"
+            raise click.UsageError(told, ctx) from None
 
 
 def _value_of(option: str, args: Sequence[str]) -> str | None:

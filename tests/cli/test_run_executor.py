@@ -92,3 +92,11 @@ def test_an_option_that_cannot_be_is_refused(
     assert refused.returncode == 2
     assert told in refused.stderr
     assert not (tmp_path / "r").exists()
+
+
+def test_an_executors_option_without_the_executor_is_refused_with_what_to_write(tmp_path: Path) -> None:
+    done = supportbench("run", "--ray-address", "10.0.0.1:6379", cwd=tmp_path)
+    assert done.returncode == 2
+    told = "Error: There is no option --ray-address. Is it an executor's? Name that, too: --executor ray\n"
+    assert done.stderr.endswith(told)
+    assert "--executor" not in supportbench("run", "--max-tokenz", "3", cwd=tmp_path).stderr
