@@ -49,12 +49,13 @@ def supportbench(
 
 
 def _hides_something(environ: Mapping[str, str]) -> bool:
-    """Return whether a folder on its path has a module of a name that is installed already."""
+    """Return whether a folder on its path has a module of a name that is installed already, or one that Python runs."""
     if any(name.startswith("PYTHON") and name != "PYTHONPATH" for name in environ):
         return True
     folders = [Path(entry) for entry in environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
     new = [folder for folder in folders if str(folder) not in sys.path and folder.is_dir()]
-    return any(find_spec(entry.stem) for folder in new for entry in folder.iterdir() if entry.stem.isidentifier())
+    modules = [entry.stem for folder in new for entry in folder.iterdir() if entry.stem.isidentifier()]
+    return any(name == "sitecustomize" or find_spec(name) for name in modules)
 
 
 def in_this_process(*arguments: str, cwd: Path) -> Result:
