@@ -33,7 +33,7 @@ class NotPlainError(Exception):
 
 
 class TooLongError(Exception):
-    """A body goes on beyond the bound."""
+    """A response goes on beyond the bound."""
 
 
 @attrs.frozen(kw_only=True)
@@ -51,7 +51,7 @@ class PlainHttp:
     """
 
     def __init__(self, host: str, port: int, head: bytes, *, timeouts: PlainTimeouts, most_bytes: int) -> None:
-        """`head` is the request's head up to its length; the body of a response has at most `most_bytes`."""
+        """`head` is the request's head up to its length; a response has at most `most_bytes`."""
         self._address = host, port
         self._head = head
         self._timeouts = timeouts
@@ -65,7 +65,7 @@ class PlainHttp:
         Raises:
             OSError: there is no connection, or none any more.
             TimeoutError: connecting, or a piece of the response, takes too long.
-            TooLongError: the response's body does.
+            TooLongError: the response has too many bytes.
             NotPlainError: the response is not as plain as this needs.
         """
         connection = self._kept() or await self._connected()
@@ -170,6 +170,11 @@ class _Connection(asyncio.Protocol):
         if not self._is_waiting:  # nobody asked for more
             self._drop()
             return
+        self._size += len(data)
+        if self._size > self._most_bytes:  # headers without end count, too
+            self._fail(TooLongError())
+            self._drop()
+            return
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
@@ -195,11 +200,7 @@ class _Connection(asyncio.Protocol):
             self._fail(NotPlainError("a response that does not tell its length"))
 
     def on_body(self, part: bytes) -> None:
-        self._size += len(part)
-        if self._size > self._most_bytes:
-            self._fail(TooLongError())
-        elif self._is_waiting:
-            self._parts.append(part)
+        self._parts.append(part)
 
     def on_message_complete(self) -> None:
         if self._response is not None and not self._response.done():

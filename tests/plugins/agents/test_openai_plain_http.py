@@ -87,6 +87,12 @@ async def test_what_is_no_answer_is_an_error_and_not_waited_for(data: bytes) -> 
             assert isinstance(outcome, AgentError), outcome
 
 
+async def test_a_head_without_end_is_given_up() -> None:
+    with RoughEndpoint(lambda asked: Answer(data=b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * (17 << 20))) as endpoint:
+        (outcome,) = await _acts(endpoint, 1)
+    assert "does not end: the answer has more than 16 MiB" in str(outcome)
+
+
 async def test_what_comes_unasked_for_is_no_answer_to_the_next_question() -> None:
     other = completion({**GOOD, "summary": "Of somebody else."}).body
     with RoughEndpoint(lambda asked: Answer(data=with_length() + with_length(other))) as endpoint:
