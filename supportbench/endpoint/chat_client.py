@@ -104,7 +104,7 @@ class _Attempt:
         library = sys.modules[type(request).__module__.partition(".")[0]]
         outcome = self.outcome
         if isinstance(outcome, PlainResponse):
-            headers = [*outcome.headers]
+            headers = list(outcome.headers)
             return library.Response(outcome.status, headers=headers, content=outcome.body, request=request)
         if isinstance(outcome, TimeoutError):
             raise library.ReadTimeout("", request=request) from outcome

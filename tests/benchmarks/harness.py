@@ -18,13 +18,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 from tests.benchmarks.tickets import write_tickets
+from tests.stubs.rough_endpoint import polite_endpoint
 
 _PARTS: Final = ("overhead", "memory", "after")
 _EPISODES: Final = (1_000, 10_000, 100_000)
@@ -56,7 +56,7 @@ def _overhead(folder: Path, tickets: int, concurrency: int, delay_s: float, roun
     source = write_tickets(folder / "tickets.jsonl", tickets)
     ideal = math.ceil(tickets / concurrency) * delay_s
     measured = []
-    with _endpoint(delay_s) as url:
+    with polite_endpoint(delay_s) as url:
         for number in range(rounds):
             out = folder / f"overhead-{number}"
             whole_s, _ = _timed(
@@ -128,19 +128,6 @@ def _timed(*arguments: str, environ: Mapping[str, str] | None = None) -> tuple[f
 
 def _bytes(used: resource.struct_rusage) -> int:
     return used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-
-@contextmanager
-def _endpoint(delay_s: float) -> Iterator[str]:
-    """Yield the URL of an endpoint in a process of its own."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.stubs.rough_endpoint", "--delay", str(delay_s)], stdout=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            assert process.stdout is not None
-            yield process.stdout.readline().strip()
-        finally:
-            process.terminate()
 
 
 if __name__ == "__main__":

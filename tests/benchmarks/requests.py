@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import subprocess
-import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final, TypeAlias
 
 from supportbench.endpoint.chat_client import ChatClient
 from supportbench.endpoint.parameters import EndpointOptions
+from tests.stubs.rough_endpoint import polite_endpoint
 
 _PROPERTIES: Final = {name: {"type": "string"} for name in ("summary", "priority", "queue", "disposition", "response")}
 _SCHEMA: Final = {"type": "object", "properties": _PROPERTIES, "additionalProperties": False}
@@ -45,22 +44,10 @@ def main() -> None:
         ("openai, any request", _openai_post),
         ("openai, chat completion", _openai_create),
     ):
-        with _endpoint() as url:
+        with polite_endpoint(0) as url:
             taken_ms = asyncio.run(_taken_ms(opened(url), asked.requests, asked.concurrency))
         ours = ours or taken_ms
         print(f"{name:<24} {taken_ms:6.3f} ms a request, {taken_ms / ours:5.2f} x ours")
-
-
-@contextmanager
-def _endpoint() -> Iterator[str]:
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.stubs.rough_endpoint", "--delay", "0"], stdout=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            assert process.stdout is not None
-            yield process.stdout.readline().strip()
-        finally:
-            process.terminate()
 
 
 async def _taken_ms(opened: AbstractAsyncContextManager[Ask], number: int, concurrency: int) -> float:

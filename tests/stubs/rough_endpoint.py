@@ -4,7 +4,7 @@
         …  # talk to endpoint.url; endpoint.requests counts them
 
 A `Manner` decides about each request what becomes of it; `endpoint.manner` may change meanwhile. In a process of its
-own, always polite:
+own, always polite (`polite_endpoint`):
 
     python -m tests.stubs.rough_endpoint --delay 0.05
 """
@@ -14,9 +14,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Final, TypeAlias
 
@@ -172,6 +174,19 @@ class RoughEndpoint:
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._over.set)
         self._thread.join()
+
+
+@contextmanager
+def polite_endpoint(delay_s: float) -> Iterator[str]:
+    """Yield the URL of an endpoint in a process of its own, which answers after so long and takes no part otherwise."""
+    with subprocess.Popen(
+        [sys.executable, "-m", __name__, "--delay", str(delay_s)], stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            yield process.stdout.readline().strip()
+        finally:
+            process.terminate()
 
 
 async def listen(endpoint: RoughEndpoint) -> asyncio.Server:
