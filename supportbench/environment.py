@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import get_args
 
 import attrs
-from frozendict import frozendict
 
 from supportbench import codec
 from supportbench.choosing import ChosenTask, TaskChooser
 from supportbench.errors import ActionError, EpisodeBusyError, EpisodeNotOpenError, ResetError, SettingsError
+from supportbench.frozen import FrozenDict
 from supportbench.graders import Graders
 from supportbench.grading import Grader, check_taxonomy, feedback_of
 from supportbench.models import (
@@ -37,7 +37,7 @@ class SavedEpisode:
     """
 
     state: SupportQueueState
-    positions: Mapping[str, int] = frozendict()
+    positions: Mapping[str, int] = FrozenDict()
     task_fingerprint: str | None = None
 
 
@@ -63,7 +63,7 @@ class SupportQueueEnvironment:
             told = did_you_mean(feedback, get_args(Feedback))
             raise SettingsError(f"There is no feedback level {feedback!r}. {told}")
         self._feedback = feedback
-        self._positions: Mapping[str, int] = frozendict()
+        self._positions: Mapping[str, int] = FrozenDict()
         self._busy = False
         self._turn: Turn | None = None
         self._last_grade: Grade | None = None

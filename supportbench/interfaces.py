@@ -37,8 +37,8 @@ from typing import Final, Protocol, runtime_checkable
 
 import attrs
 from attrs import field
-from frozendict import frozendict
 
+from supportbench.frozen import FrozenDict
 from supportbench.models import (
     AgentReply,
     ComponentScore,
@@ -205,7 +205,7 @@ class Executor(Protocol):
 
 
 def _splits(values: Mapping[str, Iterable[Task]]) -> Mapping[str, tuple[Task, ...]]:
-    return frozendict({split: tuple(tasks) for split, tasks in values.items()})
+    return FrozenDict({split: tuple(tasks) for split, tasks in values.items()})
 
 
 @attrs.frozen(kw_only=True)
@@ -223,7 +223,7 @@ class StaticTasks:
                 if task.task_id in places:
                     raise ValueError(f"task id {task.task_id!r} occurs twice among the tasks of {self.name!r}")
                 places[task.task_id] = (split, index)
-        object.__setattr__(self, "_places", frozendict(places))
+        object.__setattr__(self, "_places", FrozenDict(places))
 
     def splits(self) -> Sequence[str]:
         """Return the names of the splits, in the order given."""

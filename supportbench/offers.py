@@ -10,10 +10,10 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, TypeVar
 
 import attrs
-from frozendict import frozendict
 
 from supportbench import codec
 from supportbench.errors import DecodeError, HookError, OptionsError, PluginError, UnknownNameError, boundary
+from supportbench.frozen import FrozenDict
 from supportbench.interfaces import LOCAL_EXECUTOR
 from supportbench.models import Rubric
 from supportbench.task_files import PROVIDER as TICKET_FILE
@@ -64,7 +64,7 @@ def configure(offer: T, options: Mapping[str, Any], what: str) -> tuple[T, Mappi
     if kind is None:
         if options:
             raise OptionsError(f"{what} takes no options, but is given {', '.join(sorted(options))}")
-        return offer, frozendict()
+        return offer, FrozenDict()
     try:
         decoded = codec.structure(options, kind)
         with boundary(HookError, f"configuring {what}"):

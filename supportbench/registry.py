@@ -7,10 +7,10 @@ from importlib.metadata import version
 from typing import Any, Final, Generic, TypeVar
 
 import attrs
-from frozendict import frozendict
 
 from supportbench import codec
 from supportbench.errors import HookError, PluginFailure, PluginLoadError, UnknownNameError, boundary, text_of
+from supportbench.frozen import FrozenDict
 from supportbench.interfaces import Agent, Executor, GradingComponent, SafetyCheck, TaskProvider
 from supportbench.models import Rubric
 from supportbench.offers import problem_with_executor, problem_with_methods, problem_with_provider, problem_with_rubric
@@ -102,7 +102,7 @@ class Registry:
                 for implementation in manager.hook.supportbench_episode_finished.get_hookimpls()
             )
         catalogues = {
-            kind: Catalogue(_SPOKEN[kind], frozendict(sorted(entries.items()))) for kind, entries in offers.items()
+            kind: Catalogue(_SPOKEN[kind], FrozenDict(sorted(entries.items()))) for kind, entries in offers.items()
         }
         return cls(
             **catalogues,
@@ -122,7 +122,7 @@ class Registry:
         """Return the registry with one more provider, which comes from a file rather than from a plugin."""
         itself = Plugin(name="supportbench", distribution="supportbench", version=version("supportbench"), module=codec)
         entry = Entry(name=provider.name, value=provider, plugin=itself)
-        entries = frozendict({**self.providers.entries, provider.name: entry})
+        entries = FrozenDict({**self.providers.entries, provider.name: entry})
         return attrs.evolve(self, providers=Catalogue(self.providers.kind, entries))
 
     def offers(self) -> Iterator[object]:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, Final, cast, get_args
 
 import attrs
-from frozendict import frozendict
 
 from supportbench import codec
 from supportbench.errors import DecodeError, OptionsError, RubricError, UnknownNameError
+from supportbench.frozen import FrozenDict
 from supportbench.interfaces import GradingComponent, SafetyCheck
 from supportbench.models import Rubric, RubricCard, RubricComponent
 from supportbench.models.rubrics import ALL_CHECKS, RewardKind, SafetyMode
@@ -66,9 +66,9 @@ class BoundRubric:
         A component judges that says so by its `scales`, whatever it asks and whether or not it counts what that takes.
         """
         told = {part.name: getattr(part.component, "scales", None) or {} for part in self.components}
-        return frozendict(
+        return FrozenDict(
             {
-                name: frozendict({criterion: tuple(scale) for criterion, scale in scales.items()})
+                name: FrozenDict({criterion: tuple(scale) for criterion, scale in scales.items()})
                 for name, scales in told.items()
                 if scales
             }
@@ -85,7 +85,7 @@ class BoundRubric:
         if self.checks:
             costs_all = safety.mode == "gate" or self.rubric.reward == "binary"
             weights[UNSAFE_REPLY] = -1.0 if costs_all else 0.0 - safety.penalty
-        return frozendict(weights)
+        return FrozenDict(weights)
 
 
 def read_rubric(path: Path) -> Rubric:

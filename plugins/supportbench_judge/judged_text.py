@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from frozendict import frozendict
-
 from supportbench import (
     ComponentScore,
     Credit,
@@ -118,9 +116,9 @@ def _credit(submission: Submission, text: TextField) -> Credit:
 
 
 def _details(judgement: Judgement) -> Mapping[str, object]:
-    return frozendict(
-        verdicts=dict(judgement.verdicts),
-        votes={name: list(votes) for name, votes in judgement.votes.items()},
-        agreement=judgement.agreement,
-        reasons={name: list(reasons) for name, reasons in judgement.reasons.items()},
-    )
+    return {
+        "verdicts": dict(judgement.verdicts),
+        "votes": {name: list(votes) for name, votes in judgement.votes.items()},
+        "agreement": judgement.agreement,
+        "reasons": {name: list(reasons) for name, reasons in judgement.reasons.items()},
+    }

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 import attrs
-from frozendict import frozendict
+
+from supportbench.frozen import FrozenDict
 
 JSON: Final = "application/json"
 HTML: Final = "text/html"
@@ -28,13 +29,13 @@ class Answer:
     """
 
     description: str
-    content: Mapping[str, Any] = frozendict()
-    headers: Mapping[str, str] = frozendict()
+    content: Mapping[str, Any] = FrozenDict()
+    headers: Mapping[str, str] = FrozenDict()
 
     @classmethod
-    def of_json(cls, kind: Any, description: str, headers: Mapping[str, str] = frozendict()) -> Answer:
+    def of_json(cls, kind: Any, description: str, headers: Mapping[str, str] = FrozenDict()) -> Answer:
         """Return the answer with a JSON body of that type."""
-        return cls(description=description, content=frozendict({JSON: kind}), headers=headers)
+        return cls(description=description, content=FrozenDict({JSON: kind}), headers=headers)
 
 
 @attrs.frozen(kw_only=True)
@@ -51,13 +52,13 @@ class Operation:
     tag: Tag
     answers: Mapping[int, Answer]
     description: str = ""
-    path: Mapping[str, str] = frozendict()
+    path: Mapping[str, str] = FrozenDict()
     query: type[Any] | None = None
-    headers: Mapping[str, str] = frozendict()
-    cookies: Mapping[str, str] = frozendict()
+    headers: Mapping[str, str] = FrozenDict()
+    cookies: Mapping[str, str] = FrozenDict()
     body: Any = None
     body_required: bool = True
-    refuses: Mapping[int, str] = frozendict()
+    refuses: Mapping[int, str] = FrozenDict()
     needs_token: bool = True
 
 

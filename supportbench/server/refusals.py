@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import attrs
-from frozendict import frozendict
 
 from supportbench.errors import (
     ActionError,
@@ -19,6 +18,7 @@ from supportbench.errors import (
     StoreError,
     SupportbenchError,
 )
+from supportbench.frozen import FrozenDict
 from supportbench.protocol import ErrorCode
 
 
@@ -30,7 +30,7 @@ class Refusal:
     code: ErrorCode
     message: str
     faults: Sequence[Fault] = ()
-    extra: Mapping[str, Any] = frozendict()
+    extra: Mapping[str, Any] = FrozenDict()
 
     def frame(self) -> dict[str, Any]:
         """Return the error frame of OpenEnv's WebSocket protocol."""

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any
 
 import attrs
-from frozendict import frozendict
 
 from supportbench.errors import SupportbenchError
+from supportbench.frozen import FrozenDict
 from supportbench.models import Rubric
 from supportbench.models.rubrics import ALL_CHECKS, RewardKind, SafetyMode
 from supportbench.offers import version_of
@@ -130,7 +130,7 @@ def describe_rubric(registry: Registry, rubric: Rubric) -> RubricDescription:
             CheckCard(name=name, options=safety.options.get(name, {}), **_origin(registry.checks, name))
             for name in checks
         ),
-        scoring_weights=frozendict() if bound is None else bound.scoring_weights,
+        scoring_weights=FrozenDict() if bound is None else bound.scoring_weights,
         problem=problem,
     )
 

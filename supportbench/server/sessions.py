@@ -15,10 +15,9 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Final
 
-from frozendict import frozendict
-
 from supportbench.environment import SupportQueueEnvironment
 from supportbench.errors import StoreError, SupportbenchError
+from supportbench.frozen import FrozenDict
 from supportbench.models import Episode, SupportQueueAction, SupportQueueState
 from supportbench.protocol import ResetRequest
 from supportbench.server.attachments import Attachment, Attachments
@@ -92,7 +91,7 @@ class Sessions:
 
     # -- in the store ----------------------------------------------------------------------------------------------
 
-    async def create(self, owner: str, positions: Mapping[str, int] = frozendict()) -> str:
+    async def create(self, owner: str, positions: Mapping[str, int] = FrozenDict()) -> str:
         """Begin a stored session at those places of the splits; raises `RefusedError` at capacity, `StoreError`."""
         with self._looking_when_full():
             return await self._stored.create(owner, positions)

@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
 
 import attrs
-from frozendict import frozendict
 
 from supportbench.environment import SavedEpisode
 from supportbench.errors import StoreError
+from supportbench.frozen import FrozenDict
 from supportbench.models import SupportQueueState
 from supportbench.server.chosen_store import open_store
 from supportbench.server.places import Places
@@ -58,7 +58,7 @@ class StoredSessions:
         self._places = places
         self._store = open_shared(settings, SavedSession, "session:", clock)
 
-    async def create(self, owner: str, positions: Mapping[str, int] = frozendict()) -> str:
+    async def create(self, owner: str, positions: Mapping[str, int] = FrozenDict()) -> str:
         """Begin a session at those places of the splits; raises `RefusedError` at capacity, `StoreError`."""
         session_id = str(uuid.uuid4())
         begun = SavedEpisode(state=SupportQueueState(), positions=positions)
@@ -81,7 +81,7 @@ class StoredSessions:
             saved = await self.find(session_id)
             if saved is not None and saved.owner == owner:
                 return saved.episode.positions
-        return frozendict()
+        return FrozenDict()
 
     async def load(self, session_id: str, owner: str) -> Stored[SavedSession]:
         """Return the session and its version; raises `RefusedError` if there is none of this owner."""

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from frozendict import frozendict
-
 from supportbench.evaluation.audit.subject import Subject
+from supportbench.frozen import FrozenDict
 from supportbench.models import Concept
 from supportbench.prose import NOTE_WORDS
 from supportbench.wording import counted
 
-NEXT_MOVES: Final[Mapping[str, str]] = frozendict(
+NEXT_MOVES: Final[Mapping[str, str]] = FrozenDict(
     oracle_max="Look at the tickets that the oracle misses: the answer key contradicts itself, or asks for too much.",
     floor_gap="Mix the tickets, so that no one decision fits most, or give more weight to what needs reading.",
     canary_floor="Ask for more concepts, and for none that the ticket says itself: supportbench lint --concepts.",
