@@ -39,24 +39,38 @@ class Circle:
     """Up to seventeen tickets, spread evenly over a task, that are each other's other tickets.
 
     What all of them ask for is compiled once, when it is first looked for, so that neither time nor memory grows faster
-    than the task.
+    than the task, and is looked for in a text at once.
     """
 
-    __slots__ = ("_expected", "_finder", "_finders", "_folded", "concepts")
+    __slots__ = ("_expected", "_finder", "_finders", "_folded", "_last", "concepts")
 
-    def __init__(self, cases: Sequence[Case], field: TextField, finders: PhraseFinders) -> None:
+    def __init__(self, cases: Iterable[Case], field: TextField, finders: PhraseFinders) -> None:
         self._expected: Final = [(case, expected) for case in cases if (expected := _expected(case, field))]
         self.concepts: Final = [concept for _, expected in self._expected for concept in expected]
         self._folded: list[frozenset[str]] | None = None
         self._finders: Final = finders
         self._finder: PhraseFinder | None = None
+        self._last: tuple[str | None, frozenset[int]] = None, frozenset()
 
     def found_in(self, text: str) -> frozenset[int]:
         """Return the places, from 0, of the concepts that the text expresses."""
-        finder = self._finder
-        if finder is None:
-            finder = self._finder = self._finders(concept.phrases for concept in self.concepts)
-        return finder.found_in(text)
+        looked_at, found = self._last
+        if looked_at is not text:  # a text is looked at for the ticket's own concepts, and again for those of others
+            finder = self._finder
+            if finder is None:
+                finder = self._finder = self._finders(concept.phrases for concept in self.concepts)
+            found = finder.found_in(text)
+            self._last = text, found
+        return found
+
+    def first_of(self, case: Case) -> int:
+        """Return the place of the first concept that this ticket asks for."""
+        before = 0
+        for other, expected in self._expected:
+            if other is case:
+                return before
+            before += len(expected)
+        raise LookupError(case.ticket.ticket_id)
 
     def shares_beside(self, case: Case, own: Sequence[Concept]) -> list[float]:
         """Return for each concept its share in what the tickets beside this one ask for; 0 if this one asks for it."""
@@ -79,21 +93,27 @@ class TicketConcepts:
 
     A concept of the others that has a phrase in common with one of the ticket's own counts as the same and is left out.
     `concepts` are the ticket's own, `names` their first phrases, and `foreign` the other tickets' concepts that are
-    left. `found_in` returns the places, from 0, of the ticket's concepts that a text expresses.
+    left.
     """
 
-    __slots__ = ("_circle", "_shares", "case", "concepts", "foreign", "found_in", "names")
+    __slots__ = ("_circle", "_first", "_own", "_shares", "case", "concepts", "foreign", "names")
 
-    def __init__(self, case: Case, concepts: tuple[Concept, ...], circle: Circle, finders: PhraseFinders) -> None:
+    def __init__(self, case: Case, concepts: tuple[Concept, ...], circle: Circle) -> None:
         self.case: Final = case
         self.concepts: Final = concepts
         self.names: Final = tuple(concept.phrases[0] for concept in concepts)
-        self.found_in: Final = finders(concept.phrases for concept in concepts).found_in
         self._circle = circle
+        self._first = circle.first_of(case)
+        self._own = frozenset(range(self._first, self._first + len(concepts)))
         self._shares = circle.shares_beside(case, concepts)
         self.foreign: Final = tuple(
             concept for concept, share in zip(circle.concepts, self._shares, strict=True) if share > 0.0
         )
+
+    def found_in(self, text: str) -> frozenset[int]:
+        """Return the places, from 0, of the ticket's concepts that the text expresses."""
+        own = self._own & self._circle.found_in(text)
+        return frozenset([place - self._first for place in own]) if own and self._first else own
 
     def said_in(self, text: str) -> frozenset[int]:
         """Return the places of those that it expresses in other words than a long quotation of the ticket."""
@@ -125,14 +145,18 @@ def _compilers(field: TextField, finders: PhraseFinders) -> ByIdentity[Task, ByI
 def _compiler(field: TextField, finders: PhraseFinders, task: Task) -> ByIdentity[Case, TicketConcepts | None]:
     number = -(-len(task.cases) // _MOST_IN_A_CIRCLE)
     circle_of = {id(case): place % number for place, case in enumerate(task.cases)}
-
     circles: dict[int, Circle] = {}
 
     def compiled(case: Case) -> TicketConcepts | None:
-        own, first = _expected(case, field), circle_of.get(id(case), 0)
-        if own and first not in circles:
+        own = _expected(case, field)
+        if not own:
+            return None
+        first = circle_of.get(id(case))
+        if first is None:  # a case that the task does not have stands beside its first circle
+            return TicketConcepts(case, own, Circle([case, *task.cases[::number]], field, finders))
+        if first not in circles:
             circles[first] = Circle(task.cases[first::number], field, finders)
-        return TicketConcepts(case, own, circles[first], finders) if own else None
+        return TicketConcepts(case, own, circles[first])
 
     return ByIdentity(compiled, kept=MOST_CASES)
 

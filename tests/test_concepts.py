@@ -34,6 +34,27 @@ def test_a_tickets_own_concepts_are_found_by_their_places() -> None:
     assert own.elsewhere("Charged twice; wants a refund") == 0.0
 
 
+def test_concepts_of_a_later_ticket_have_places_of_their_own() -> None:
+    keys = [["refund", "invoice"], [], [["locked out", "shut out"], "reset link"]]
+    assert concepts(keys, place=2).found_in("A refund for whom we shut out? Use the reset link") == {0, 1}
+    assert concepts(keys, place=2).found_in("Send the reset link") == {1}
+    assert concepts(keys, place=2).said_in("A refund of the invoice") == frozenset()
+
+
+def test_a_case_that_its_task_does_not_have_stands_beside_the_tasks_own() -> None:
+    known, strange = (
+        Case(
+            ticket=Ticket(ticket_id=name, subject="", body=""),
+            answer_key=AnswerKey(priority="P3", response_concepts=[name, "refund"]),
+        )
+        for name in ("known", "strange")
+    )
+    found = concepts_of(Submission(task=a_task(cases=[known]), case=strange, action=an_action()), "response")
+    assert found is not None
+    assert found.found_in("A strange refund, known to us") == {0, 1}
+    assert found.elsewhere("A strange refund, known to us") == 0.5
+
+
 def test_a_ticket_without_concepts_has_none() -> None:
     case = Case(ticket=Ticket(ticket_id="T", subject="", body=""), answer_key=AnswerKey(priority="P3"))
     submission = Submission(task=a_task(cases=[case]), case=case, action=an_action())

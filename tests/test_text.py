@@ -136,7 +136,7 @@ def test_folding_agrees_with_its_rules_one_after_another(text: str) -> None:
 
 
 def _found(groups: list[list[str]], text: str) -> frozenset[int]:
-    """Return what is found in the text, at the first look as at later ones, before which phrases are indexed."""
+    """Return what is found in the text, at the first look as at later ones, which an automaton takes."""
     finder = PhraseGroups(groups)
     (found,) = {finder.found_in(text) for _ in range(8)}
     return found
@@ -153,6 +153,10 @@ def test_phrase_groups_agree_with_stems_side_by_side(groups: list[list[str]], te
         return any(stems[place : place + len(wanted)] == wanted for place in range(len(stems))) if wanted else False
 
     assert _found(groups, text) == {place for place, group in enumerate(groups) if any(map(stands, group))}
+
+
+def test_half_characters_are_no_words_and_hide_none() -> None:
+    assert _found([["charged twice"], ["twice"], ["refund"]], "\ud800 Charged\udfff twice, \U0001f600") == {0, 1}
 
 
 @given(texts)

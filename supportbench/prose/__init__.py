@@ -29,14 +29,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Final, Literal
 
 import attrs
 
 from supportbench.models import Submission, SupportQueueAction, Ticket
 from supportbench.prose.disguises import readable
-from supportbench.prose.order import content_of, kinds_of, listed, order_of, repetition, small_words
+from supportbench.prose.order import LIST, content_of, kinds_of, listed, order_of, repetition, small_words
 from supportbench.prose.ticket_words import TicketWords
 from supportbench.remembering import ByIdentity
 from supportbench.text import stems, word_set, word_spans
@@ -63,6 +63,8 @@ _LONG = 12  # from so many words on a passage is a quotation, which its writer h
 _LONG_PASSAGE = b"\x01" * (_LONG - 1)
 _PASSAGES: Final = re.compile(rb"\x01+")
 _LIST = "a list of words"
+_MARKS = b",;\n"
+_SAID_AGAIN = 1.3  # words for each that is another: up to there, hardly any comes back
 _QUOTED = 12  # as many words of passages as a quotation may have
 
 
@@ -110,7 +112,7 @@ def unquoted(text: str, ticket: Ticket) -> str:
     What somebody quotes at length is not said by them. A text without such passages is returned as it is.
     """
     words = _ticket(ticket)
-    if not _may_quote(stems(text), words):
+    if not _may_quote(text, words):
         return text
     copied = _copied(text, words)
     if _LONG_PASSAGE not in copied:
@@ -123,12 +125,13 @@ def unquoted(text: str, ticket: Ticket) -> str:
     return "".join((*own, text[end:]))
 
 
-def _may_quote(said: Sequence[str], ticket: TicketWords) -> bool:
-    """Return whether the words may have more than one passage of the ticket, or one of twelve words.
+@lru_cache(maxsize=8)
+def _may_quote(text: str, ticket: TicketWords) -> bool:
+    """Return whether the text may have more than one passage of the ticket, or one of twelve words.
 
     Of neighbours every fourth pair is looked at, of which each passage of five words has one, and a longer one more.
     """
-    step = _PASSAGE - 1
+    said, step = stems(text), _PASSAGE - 1
     pairs = zip(said[step - 1 :: step], said[step::step])  # noqa: B905 - a sample; the keyword costs as much again
     known = ticket.neighbours
     return not (known.isdisjoint(pairs) or known.isdisjoint(pairs))  # the second look begins behind the first find
@@ -152,14 +155,16 @@ def _of_disguise(text: str, written: str) -> Credit:
 
 
 def _of_connection(text: str, said: Sequence[str], kinds: bytes, content: Sequence[str]) -> Credit:
-    # Most texts keep to every figure, so that none is made a credit of unless it is beyond what counts whole.
+    # Most texts keep to every figure, so that what is cheap to see is looked at first, and a figure is made of it only
+    # where it might be beyond what counts whole.
     number, least = len(said), _WHOLE
     enough = min(0.25, 0.01 * (number - NOTE_WORDS))
-    if (small := small_words(said, kinds, enough=enough)) < enough:
+    if number - len(content) <= enough * number and (small := small_words(said, kinds)) < enough:
         least = _falling(small, enough, enough / 2, _LIST)
-    if least.value > 0.0 and (longest := listed(said, kinds)) > 16:
+    if least.value > 0.0 and LIST in kinds and (longest := listed(said, kinds)) > 16:
         least = _lesser(least, _falling(longest, 16, 22, _LIST))
-    marks = text.count(",") + text.count(";") + text.count("\n")  # one character is counted faster than two
+    data = text.encode("utf-8", "surrogatepass")
+    marks = len(data) - len(data.translate(None, _MARKS))
     if least.value > 0.0 and number / (1 + marks) < 2.4:
         items = 1 + text.count(", ") + text.count("; ") + text.count("\n")
         least = _lesser(least, _falling(number / items, 2.4, 1.4, _LIST))
@@ -167,9 +172,10 @@ def _of_connection(text: str, said: Sequence[str], kinds: bytes, content: Sequen
     ordered = min(0.0, 0.1 * number - 5.0)
     if least.value > 0.0 and (order := order_of(kinds)) < ordered:
         least = _lesser(least, _falling(order, ordered, ordered - 2.0, "words out of order"))
-    repeated = 1.35 + number / 800  # the more there are, the oftener they come back
-    if least.value > 0.0 and (said_again := repetition(said, word_set(text), content)) > repeated:
-        least = _lesser(least, _falling(said_again, repeated, repeated + 0.3, "the same words over and over"))
+    if least.value > 0.0 and number > _SAID_AGAIN * len(word_set(text)):
+        repeated = 1.35 + number / 800  # the more there are, the oftener they come back
+        if (said_again := repetition(content)) > repeated:
+            least = _lesser(least, _falling(said_again, repeated, repeated + 0.3, "the same words over and over"))
     return least
 
 
@@ -195,7 +201,7 @@ def _of_content(content: Sequence[str], ticket: TicketWords, field: TextField) -
 
 
 def _of_passages(text: str, said: Sequence[str], ticket: TicketWords) -> Credit:
-    if not _may_quote(said, ticket):  # a single passage is within what may be quoted
+    if not _may_quote(text, ticket):  # a single passage is within what may be quoted
         return _WHOLE
     runs = [len(run) + 1 for run in _PASSAGES.findall(_copied(text, ticket))]
     beyond = sum([run for run in runs if run >= _PASSAGE]) - _QUOTED
@@ -204,9 +210,12 @@ def _of_passages(text: str, said: Sequence[str], ticket: TicketWords) -> Credit:
 
 def _of_repeating(text: str, ticket: TicketWords, previous: Sequence[SupportQueueAction], field: TextField) -> Credit:
     words = word_set(text)
-    others = len(words) // 5 + (len(words) % 5 > 0)  # with so many other words, or more, it is another text
+    others = -(-len(words) // 5)  # with so many other words, or more, it is another text
+    some = list(islice(words, 2 * others))  # mostly enough of them are others
     for earlier in previous[-EARLIER:]:
         known = word_set(readable(earlier.summary if field == "summary" else earlier.response))
-        if len(words) - len(words & known) < others and ticket.words.isdisjoint(words - known):
+        if len(some) - sum(map(known.__contains__, some)) >= others:
+            continue
+        if len(words - known) < others and ticket.words.isdisjoint(words - known):
             return Credit(0.0, "the same as for an earlier ticket")
     return _WHOLE

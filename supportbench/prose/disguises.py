@@ -38,6 +38,7 @@ _OPEN_ASCII: Final = bytes([*b"\t\n\r", *range(0x20, 0x7F)])
 _PARTS: Final = re.compile(r"\W+")
 
 
+@lru_cache(maxsize=256)  # a text is read for each rule, and again at the tickets that follow
 def readable(text: str) -> str:
     """Return the text without words of Latin letters that are disguised.
 
@@ -54,7 +55,6 @@ def readable(text: str) -> str:
     return _undisguised(text, has_hidden)
 
 
-@lru_cache(maxsize=1024)  # a text is read for each rule, and again at the tickets that follow
 def _undisguised(text: str, has_hidden: bool) -> str:
     east_asian = _CJK.search(text) is not None
     chunks = _BLANK_WITHIN.sub("\u200b", text).split()

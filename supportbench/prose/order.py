@@ -6,7 +6,7 @@ import re
 import sys
 import tomllib
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.resources import files
 from itertools import compress, repeat
@@ -19,18 +19,20 @@ from supportbench.text import fold
 _LEAST_ENGLISH: Final = 0.06
 _CONTENT: Final = 0
 _HAS_CONTENT: Final = bytes(kind == _CONTENT for kind in range(256))
-_LIST: Final = bytes([_CONTENT]) * 15
-_LISTED: Final = re.compile(_LIST + b"+")
+LIST: Final = bytes([_CONTENT]) * 15
+"""The classes of fifteen words of content on end, which are a list if they are one sentence's."""
+
+_LISTED: Final = re.compile(LIST + b"+")
 
 
 @attrs.frozen
 class _English:
     """The words that few other languages have, the class of each small word, a number, and how likely two classes are
-    to follow each other (`order.toml`), by the number that their two bytes make in memory."""
+    to follow each other (`order.toml`), in half bits, by the number that their two bytes make in memory."""
 
     alone: frozenset[str]
-    classes: dict[str, int]
-    bits: list[float]
+    class_of: Callable[[str, int], int]
+    half_bits_of: Callable[[int], int]
 
 
 @cache
@@ -44,9 +46,8 @@ def _english() -> _English:
         for name, row in data["order"].items()
         for after, bits in zip(names, row, strict=True)
     }
-    return _English(
-        frozenset(_stems(data["english"])), classes, [pairs.get(pair, 0.0) for pair in range(max(pairs) + 1)]
-    )
+    half_bits = [int(2 * pairs.get(pair, 0)) for pair in range(max(pairs) + 1)]
+    return _English(frozenset(_stems(data["english"])), classes.get, half_bits.__getitem__)
 
 
 def _stems(words: str) -> list[str]:
@@ -60,7 +61,7 @@ def is_english(stems: Sequence[str]) -> bool:
 
 def kinds_of(stems: Sequence[str]) -> bytes:
     """Return the class of each word, a number: which of the small words it belongs to, or 0 if it has content."""
-    return bytes(map(_english().classes.get, stems, repeat(_CONTENT)))
+    return bytes(map(_english().class_of, stems, repeat(_CONTENT)))
 
 
 def content_of(stems: Sequence[str], kinds: bytes) -> list[str]:
@@ -72,34 +73,25 @@ def order_of(kinds: bytes) -> float:
     """Return how much likelier than chance, in bits, words of these classes follow each other; below 0: shuffled."""
     # Each two neighbours are one number: those that begin at even places, and those that begin at odd ones.
     even, odd = len(kinds) // 2 * 2, (len(kinds) - 1) // 2 * 2 + 1
-    return sum(map(_english().bits.__getitem__, array("H", kinds[:even] + kinds[1:odd])))
+    pairs = array("H", kinds[:even] + kinds[1:odd])
+    return sum(map(_english().half_bits_of, pairs)) / 2
 
 
-def small_words(stems: Sequence[str], kinds: bytes, *, enough: float) -> float:
-    """Return the share of the small words among the words without digits, in [0, 1].
+def small_words(stems: Sequence[str], kinds: bytes) -> float:
+    """Return the share of the small words among the words that have no digits, in [0, 1].
 
-    Where it is more than `enough` it may be told too low: names and figures (words with digits) are neither small words
-    nor content, and are left out only where that might matter.
+    Names and figures (words with digits) are neither small words nor content.
     """
     small = len(kinds) - kinds.count(_CONTENT)
-    if small > enough * len(kinds) or not small:
-        return small / len(kinds)
-    return small / (small + sum(map(str.isalpha, content_of(stems, kinds))))
+    return small / (small + sum(map(str.isalpha, content_of(stems, kinds)))) if small else 0.0
 
 
 def listed(stems: Sequence[str], kinds: bytes) -> int:
-    """Return the most words of content on end, without a small word between, where that is 15 or more, else 0."""
-    if _LIST not in kinds:
-        return 0
+    """Return the most words of content on end, without a small word between, where `LIST` is in `kinds`."""
     return max(sum(map(str.isalpha, stems[run.start() : run.end()])) for run in _LISTED.finditer(kinds))
 
 
-def repetition(stems: Sequence[str], words: frozenset[str], content: Sequence[str]) -> float:
-    """Return how often each word of content is said, 1 or more on average; `words` are the stems, each once.
-
-    Where hardly any word comes back it is told as 1.
-    """
-    if len(words) * 1.3 >= len(stems):
-        return 1.0
+def repetition(content: Sequence[str]) -> float:
+    """Return how often each word of content is said, 1 or more on average."""
     spelt = list(filter(str.isalpha, content))
     return max(1.0, len(spelt) / max(1, len(frozenset(spelt))))
