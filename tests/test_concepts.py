@@ -35,7 +35,7 @@ def test_a_tickets_own_concepts_are_found_by_their_places() -> None:
 
 
 def test_concepts_of_a_later_ticket_have_places_of_their_own() -> None:
-    keys = [["refund", "invoice"], [], [["locked out", "shut out"], "reset link"]]
+    keys: Keys = [["refund", "invoice"], [], [["locked out", "shut out"], "reset link"]]
     assert concepts(keys, place=2).found_in("A refund for whom we shut out? Use the reset link") == {0, 1}
     assert concepts(keys, place=2).found_in("Send the reset link") == {1}
     assert concepts(keys, place=2).said_in("A refund of the invoice") == frozenset()
