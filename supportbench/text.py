@@ -79,7 +79,7 @@ class _OfChunks(dict[Chunk, T]):
 class _StemsOfChunks(_OfChunks[bytes, str]):
     """From a run of characters between blanks to its stem; `_NO_WORD` if it has none, `_AND` between several.
 
-    Stems are interned, here and in phrases, so that most comparisons of equal ones are of one object with itself.
+    Stems are interned, so that most comparisons of equal ones are of one object with itself.
     """
 
     def __init__(self) -> None:
@@ -179,28 +179,30 @@ class PhraseGroups:
     texts are looked through for each of them.
     """
 
-    __slots__ = ("_automaton", "_groups", "_looks", "_phrases")
+    __slots__ = ("_automaton", "_looks", "_phrases")
 
     def __init__(self, groups: Iterable[Iterable[str]]) -> None:
-        folded = [(group, fold_phrase(phrase)) for group, phrases in enumerate(groups) for phrase in phrases]
-        self._groups = [group for group, phrase in folded if phrase != " "]
-        self._phrases = [phrase for _, phrase in folded if phrase != " "]
+        self._phrases = [
+            (group, folded)
+            for group, phrases in enumerate(groups)
+            for folded in map(fold_phrase, phrases)
+            if folded != " "
+        ]
         self._looks = 0
         self._automaton: BytesAhoCorasick | None = None
 
     def found_in(self, text: str) -> frozenset[int]:
         """Return the places (from 0) of the groups of which the text contains a phrase."""
-        folded, groups, automaton = fold(text), self._groups, self._automaton
+        folded, phrases, automaton = fold(text), self._phrases, self._automaton
         if automaton is None:
             self._looks += 1
             if self._looks <= _LOOKS_WITHOUT_AUTOMATON:
-                phrases = zip(groups, self._phrases, strict=True)
                 return frozenset([group for group, phrase in phrases if phrase in folded])
             automaton = self._automaton = BytesAhoCorasick(
-                map(str.encode, self._phrases), implementation=Implementation.ContiguousNFA
+                [phrase.encode() for _, phrase in phrases], implementation=Implementation.ContiguousNFA
             )
         found = automaton.find_matches_as_indexes(folded.encode(), overlapping=True)
-        return frozenset([groups[place] for place, _, _ in found]) if found else _NONE
+        return frozenset([phrases[place][0] for place, _, _ in found]) if found else _NONE
 
 
 def word_spans(text: str) -> list[tuple[str, int, int]]:

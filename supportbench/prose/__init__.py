@@ -216,6 +216,7 @@ def _of_repeating(text: str, ticket: TicketWords, previous: Sequence[SupportQueu
         known = word_set(readable(earlier.summary if field == "summary" else earlier.response))
         if len(some) - sum(map(known.__contains__, some)) >= others:
             continue
-        if len(words - known) < others and ticket.words.isdisjoint(words - known):
+        new = words - known
+        if len(new) < others and ticket.words.isdisjoint(new):
             return Credit(0.0, "the same as for an earlier ticket")
     return _WHOLE
