@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 import threading
 import time
@@ -10,7 +11,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import attrs
+import httpx
 import uvicorn
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 
 from supportbench import Registry, load_registry
 from supportbench.server.app import ServerApp, create_app
@@ -62,3 +66,20 @@ def serving(registry: Registry | None = None, **settings: Any) -> Iterator[Serve
         thread.join(20)
         listener.close()
         assert not thread.is_alive(), "the server did not end"
+
+
+def got(served: Served, path: str, status: int = 200, **options: Any) -> Any:
+    """Return the JSON that the path answers with this status."""
+    answer = httpx.get(f"{served.url}{path}", **options)
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/json"
+    return answer.json()
+
+
+async def first_frame(served: Served, path: str = "/ws", **options: Any) -> dict[str, Any]:
+    """Return what a WebSocket is answered to a look at the state, or at once."""
+    async with connect(f"{served.ws}{path}", **options) as opened:
+        with contextlib.suppress(ConnectionClosed):  # what was said before is still to be read
+            await opened.send('{"type":"state"}')
+        frame: dict[str, Any] = json.loads(await opened.recv())
+        return frame
