@@ -1,10 +1,11 @@
 # The server on port 8000. Build: docker build -t supportbench . Run: docker run -p 8000:8000 supportbench
 # To share it beyond this machine, set a token: docker run -e SUPPORTBENCH_TOKEN=… -p 8000:8000 supportbench
 
-FROM python:3.11-slim AS build
-ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+# The full image has a compiler, with which grading takes half as long; the slim one below does without.
+FROM python:3.11 AS build
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 SUPPORTBENCH_COMPILE=always
 WORKDIR /build
-COPY pyproject.toml README.md LICENSE constraints.txt ./
+COPY pyproject.toml hatch_build.py README.md LICENSE constraints.txt ./
 COPY supportbench supportbench
 COPY plugins plugins
 # An environment of its own is all that the second stage takes over: neither sources nor what built them.

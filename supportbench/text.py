@@ -14,14 +14,13 @@ import string
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from sys import intern
-from typing import Final, TypeVar
+from typing import Final
 
 import Stemmer
 from ahocorasick_rs import BytesAhoCorasick, Implementation
 
-Chunk = TypeVar("Chunk", str, bytes)
-T = TypeVar("T")
+from supportbench.words import Reader
+from supportbench.words.runs import OfRuns
 
 # Words are runs of letters and digits; an apostrophe between letters belongs to the word ("don't"), and so does a point
 # or comma between digits, so that "500" does not stand in "1,500" or "0.500".
@@ -47,15 +46,6 @@ _ASCII: Final = bytes.maketrans(
     f"{string.ascii_lowercase}'{' ' * len(_BETWEEN_WORDS)}".encode(),
 )
 
-# Control characters that Python counts among the blanks, so that no word can hold them: for a run of characters that
-# has no word, and between the words of one that has several.
-_NO_WORD: Final = "\x1e"
-_AND: Final = "\x1f"
-
-_CACHED_CHUNKS: Final = 1 << 16
-_LONGEST_CACHED_CHUNK: Final = 40
-_LONGEST_CACHED_NUMBER: Final = 3
-
 
 def _plain(text: str) -> str:
     """Return the text in one Unicode form and one case, without characters that nobody sees."""
@@ -65,38 +55,21 @@ def _plain(text: str) -> str:
     return _UNSEEN.sub("", "".join(char for char in normal if unicodedata.category(char) != "Cf")).casefold()
 
 
-class _OfChunks(dict[Chunk, T]):
-    """What is known of runs of characters between blanks; emptied when it has grown too large."""
-
-    def keep(self, chunk: Chunk, known: T) -> T:
-        if len(chunk) <= _LONGEST_CACHED_CHUNK:
-            if len(self) >= _CACHED_CHUNKS:
-                self.clear()
-            self[chunk] = known
-        return known
+_stem: Final = Stemmer.Stemmer("english", 0).stemWord
 
 
-class _StemsOfChunks(_OfChunks[bytes, str]):
-    """From a run of characters between blanks to its stem; `_NO_WORD` if it has none, `_AND` between several.
-
-    Stems are interned, so that most comparisons of equal ones are of one object with itself.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._stem = Stemmer.Stemmer("english", 0).stemWord
-
-    def __missing__(self, chunk: bytes) -> str:
-        word = chunk.strip(_PUNCTUATION)
-        if word.isdigit() and len(word) > _LONGEST_CACHED_NUMBER:
-            return word.decode()  # numbers are many, and have no inflection
-        if word.isalnum():
-            return self.keep(chunk, intern(self._stem(word.decode())))
-        text = _plain(chunk.decode("utf-8", "surrogatepass"))
-        return self.keep(chunk, _AND.join([self._stem(word) for word in _WORD.findall(text)]) or _NO_WORD)
+def _stems_of(run: bytes) -> list[str]:
+    """Return the stems of a run of characters between blanks, which `_ASCII` has made small."""
+    word = run.strip(_PUNCTUATION)
+    if word.isdigit():
+        return [word.decode()]  # numbers have no inflection
+    if word.isalnum():
+        return [_stem(word.decode())]
+    return [_stem(word) for word in _WORD.findall(_plain(run.decode("utf-8", "surrogatepass")))]
 
 
-_stems_of: Final = _StemsOfChunks()
+_read: Final = Reader(_stems_of, _ASCII).read
+words_of: Final = lru_cache(maxsize=8)(_read)  # the components and checks of one grade read the same two texts
 
 
 def fold(text: str) -> str:
@@ -105,42 +78,18 @@ def fold(text: str) -> str:
     Case, Unicode form (NFKC), invisible characters, hyphens, quotes and punctuation make no difference; inflections of
     one word share a stem (Snowball's English stemmer, https://snowballstem.org/algorithms/english/stemmer.html).
     """
-    return _folded(text)[0]
+    return words_of(text).folded
 
 
 def stems(text: str) -> Sequence[str]:
     """Return the text's words as stems, in order."""
-    return _folded(text)[1]
-
-
-def _fold(text: str) -> tuple[str, list[str]]:
-    """Return the folded text, and its stems."""
-    chunks = text.encode("utf-8", "surrogatepass").translate(_ASCII).split()
-    words = list(map(_stems_of.__getitem__, chunks))
-    folded = f" {' '.join(words)} " if words else " "
-    if _AND in folded:
-        folded = folded.replace(f" {_NO_WORD}", "").replace(_AND, " ")
-        words = folded.split()
-    elif _NO_WORD in folded:
-        folded = folded.replace(f" {_NO_WORD}", "")
-        words = [word for word in words if word is not _NO_WORD]
-    return folded, words
-
-
-_folded: Final = lru_cache(maxsize=8)(_fold)  # the components and checks of one grade read the same two texts
-
-
-# Each text is met again at the tickets that follow; many more would not stay in the processor's caches.
-@lru_cache(maxsize=256)
-def word_set(text: str) -> frozenset[str]:
-    """Return the text's words as stems, each once."""
-    return frozenset(_folded(text)[1])
+    return words_of(text).stems
 
 
 @lru_cache(maxsize=1 << 14)  # the tickets of a task expect much the same, and each is prepared beside the others
 def fold_phrase(phrase: str) -> str:
     """Return `fold` of a phrase, remembered."""
-    return _fold(phrase)[0]
+    return _read(phrase).folded
 
 
 def contains_phrase(text: str, phrase: str) -> bool:
@@ -219,16 +168,16 @@ def word_spans(text: str) -> list[tuple[str, int, int]]:
     for chunk in text.split():
         offset = text.find(chunk, behind)
         behind = offset + len(chunk)
-        for stem, start, end in _words_of[chunk]:
+        for stem, start, end in _spans_of[chunk]:
             words.append((stem, offset + start, offset + end))
     return words
 
 
-class _WordsOfChunks(_OfChunks[str, tuple[tuple[str, int, int], ...]]):
+class _WordsOfRuns(OfRuns[str, tuple[tuple[str, int, int], ...]]):
     """From a run of characters between blanks to its words, as `word_spans` has them."""
 
     def __missing__(self, chunk: str) -> tuple[tuple[str, int, int], ...]:
-        _, words = _fold(chunk)
+        words = _read(chunk).stems
         if chunk.isascii() and not has_controls(chunk):
             places = [match.span() for match in _WORD.finditer(_plain(chunk))]
         else:
@@ -237,4 +186,4 @@ class _WordsOfChunks(_OfChunks[str, tuple[tuple[str, int, int], ...]]):
         return self.keep(chunk, tuple((stem, *place) for stem, place in zip(words, places, strict=True)))
 
 
-_words_of: Final = _WordsOfChunks()
+_spans_of: Final = _WordsOfRuns()

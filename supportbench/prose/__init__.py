@@ -26,20 +26,19 @@ eight back.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import islice, pairwise
 from typing import Final, Literal
 
 import attrs
 
 from supportbench.models import Submission, SupportQueueAction, Ticket
 from supportbench.prose.disguises import readable
-from supportbench.prose.order import LIST, content_of, kinds_of, listed, order_of, repetition, small_words
-from supportbench.prose.ticket_words import TicketWords
+from supportbench.prose.order import english
+from supportbench.prose.ticket_words import ticket_words
 from supportbench.remembering import ByIdentity
-from supportbench.text import stems, word_set, word_spans
+from supportbench.text import word_spans, words_of
+from supportbench.words import Measures, TicketWords
 
 __all__ = ["Credit", "TextField", "credit", "readable", "unquoted"]
 
@@ -60,8 +59,6 @@ EARLIER: Final = 8
 _NAMED = 6  # with fewer words a text names a thing, and things have the ticket's names
 _PASSAGE = 5  # words on end
 _LONG = 12  # from so many words on a passage is a quotation, which its writer has not said
-_LONG_PASSAGE = b"\x01" * (_LONG - 1)
-_PASSAGES: Final = re.compile(rb"\x01+")
 _LIST = "a list of words"
 _MARKS = b",;\n"
 _SAID_AGAIN = 1.3  # words for each that is another: up to there, hardly any comes back
@@ -77,33 +74,36 @@ class Credit:
 
 
 _WHOLE: Final = Credit(1.0)
-_ticket: Final = ByIdentity(TicketWords.of)
+_ticket: Final = ByIdentity(ticket_words)
 
 
 def credit(submission: Submission, field: TextField) -> Credit:
     """Return how much of what the submission's summary or response contains may count: the least that a rule allows."""
     written = submission.action.summary if field == "summary" else submission.action.response
     text, ticket = readable(written), _ticket(submission.case.ticket)
-    said = stems(text)
-    number, most = len(said), WORDS_OF_USE[field]
+    said = _measured(text)
+    number, most = said.number, WORDS_OF_USE[field]
     least = _falling(number, most, 2 * most, f"longer than {most} words") if number > most else _WHOLE
     if text is not written:
         least = _lesser(least, _of_disguise(text, written))
     if number <= NOTE_WORDS:
         if least.value > 0.0 and number >= _NAMED:
-            least = _lesser(least, _of_neighbours(text, ticket))
+            least = _lesser(least, _of_neighbours(said, ticket))
     elif least.value > 0.0:
-        kinds = kinds_of(said)
-        content = content_of(said, kinds)
         if ticket.english:
-            least = _lesser(least, _of_connection(text, said, kinds, content))
+            least = _lesser(least, _of_connection(text, said))
         if least.value > 0.0:
-            least = _lesser(least, _of_content(content, ticket, field))
+            least = _lesser(least, _of_content(said, ticket, field))
         if least.value > 0.0:
-            least = _lesser(least, _of_passages(text, said, ticket))
+            least = _lesser(least, _of_passages(said, ticket))
     if least.value > 0.0 and submission.previous:
-        least = _lesser(least, _of_repeating(text, ticket, submission.previous, field))
+        least = _lesser(least, _of_repeating(said, ticket, submission.previous, field))
     return least
+
+
+@lru_cache(maxsize=256)  # each text is met again at the tickets that follow
+def _measured(text: str) -> Measures:
+    return Measures(words_of(text), english())
 
 
 def unquoted(text: str, ticket: Ticket) -> str:
@@ -111,30 +111,14 @@ def unquoted(text: str, ticket: Ticket) -> str:
 
     What somebody quotes at length is not said by them. A text without such passages is returned as it is.
     """
-    words = _ticket(ticket)
-    if not _may_quote(text, words):
+    passages = _measured(text).passages(_ticket(ticket), _LONG)
+    if not passages:
         return text
-    copied = _copied(text, words)
-    if _LONG_PASSAGE not in copied:
-        return text
-    passages = [run.span() for run in _PASSAGES.finditer(copied) if len(run[0]) >= len(_LONG_PASSAGE)]
     spans, own, end = word_spans(text), [], 0
-    for first, last in passages:
+    for first, behind in passages:
         own.append(text[end : spans[first][1]])
-        end = spans[last][2]
+        end = spans[behind - 1][2]
     return "".join((*own, text[end:]))
-
-
-@lru_cache(maxsize=8)
-def _may_quote(text: str, ticket: TicketWords) -> bool:
-    """Return whether the text may have more than one passage of the ticket, or one of twelve words.
-
-    Of neighbours every fourth pair is looked at, of which each passage of five words has one, and a longer one more.
-    """
-    said, step = stems(text), _PASSAGE - 1
-    pairs = zip(said[step - 1 :: step], said[step::step])  # noqa: B905 - a sample; the keyword costs as much again
-    known = ticket.neighbours
-    return not (known.isdisjoint(pairs) or known.isdisjoint(pairs))  # the second look begins behind the first find
 
 
 def _lesser(one: Credit, other: Credit) -> Credit:
@@ -154,14 +138,14 @@ def _of_disguise(text: str, written: str) -> Credit:
     return _falling(hidden, 0.05, 0.2, "disguised words")
 
 
-def _of_connection(text: str, said: Sequence[str], kinds: bytes, content: Sequence[str]) -> Credit:
+def _of_connection(text: str, said: Measures) -> Credit:
     # Most texts keep to every figure, so that what is cheap to see is looked at first, and a figure is made of it only
     # where it might be beyond what counts whole.
-    number, least = len(said), _WHOLE
+    number, least = said.number, _WHOLE
     enough = min(0.25, 0.01 * (number - NOTE_WORDS))
-    if number - len(content) <= enough * number and (small := small_words(said, kinds)) < enough:
+    if number - said.content <= enough * number and (small := said.small_words()) < enough:
         least = _falling(small, enough, enough / 2, _LIST)
-    if least.value > 0.0 and LIST in kinds and (longest := listed(said, kinds)) > 16:
+    if least.value > 0.0 and (longest := said.longest_list()) > 16:
         least = _lesser(least, _falling(longest, 16, 22, _LIST))
     data = text.encode("utf-8", "surrogatepass")
     marks = len(data) - len(data.translate(None, _MARKS))
@@ -170,53 +154,37 @@ def _of_connection(text: str, said: Sequence[str], kinds: bytes, content: Sequen
         least = _lesser(least, _falling(number / items, 2.4, 1.4, _LIST))
     # What is usual, by the number of words: the more there are, the better order shows.
     ordered = min(0.0, 0.1 * number - 5.0)
-    if least.value > 0.0 and (order := order_of(kinds)) < ordered:
+    if least.value > 0.0 and (order := said.order()) < ordered:
         least = _lesser(least, _falling(order, ordered, ordered - 2.0, "words out of order"))
-    if least.value > 0.0 and number > _SAID_AGAIN * len(word_set(text)):
+    if least.value > 0.0 and number > _SAID_AGAIN * said.distinct():
         repeated = 1.35 + number / 800  # the more there are, the oftener they come back
-        if (said_again := repetition(content)) > repeated:
+        if (said_again := said.repetition()) > repeated:
             least = _lesser(least, _falling(said_again, repeated, repeated + 0.3, "the same words over and over"))
     return least
 
 
-@lru_cache(maxsize=16)
-def _copied(text: str, ticket: TicketWords) -> bytes:
-    """Return for each two neighbouring words of the text, as 1 or 0, whether they are neighbours in the ticket too."""
-    return bytes(map(ticket.neighbours.__contains__, pairwise(stems(text))))
+def _of_neighbours(said: Measures, ticket: TicketWords) -> Credit:
+    return _falling(said.neighbours(ticket) / (said.number - 1), 0.8, 1.0, "copied from the ticket")
 
 
-def _of_neighbours(text: str, ticket: TicketWords) -> Credit:
-    copied = _copied(text, ticket)
-    return _falling(copied.count(1) / len(copied), 0.8, 1.0, "copied from the ticket")
-
-
-def _of_content(content: Sequence[str], ticket: TicketWords, field: TextField) -> Credit:
+def _of_content(said: Measures, ticket: TicketWords, field: TextField) -> Credit:
     """Small words aside, words that are neighbours and are near each other in the ticket too are copied from there."""
     whole, nothing = COPIED[field]
-    if sum(map(ticket.words.__contains__, content)) <= whole * len(content):
+    if said.known(ticket) <= whole * said.content:
         return _WHOLE
-    copied = bytes(map(ticket.near.__contains__, pairwise(content)))
-    words = copied.count(1) + (b"\x00" + copied).count(b"\x00\x01")  # of each run of pairs one more than pairs
-    return _falling(words / max(1, len(content)), whole, nothing, "copied from the ticket")
+    return _falling(said.copied(ticket) / max(1, said.content), whole, nothing, "copied from the ticket")
 
 
-def _of_passages(text: str, said: Sequence[str], ticket: TicketWords) -> Credit:
-    if not _may_quote(text, ticket):  # a single passage is within what may be quoted
-        return _WHOLE
-    runs = [len(run) + 1 for run in _PASSAGES.findall(_copied(text, ticket))]
-    beyond = sum([run for run in runs if run >= _PASSAGE]) - _QUOTED
-    return _falling(beyond / len(said), 0.1, 0.3, "whole passages of it are the ticket's")
+def _of_passages(said: Measures, ticket: TicketWords) -> Credit:
+    words = sum([behind - first for first, behind in said.passages(ticket, _PASSAGE)])
+    return _falling((words - _QUOTED) / said.number, 0.1, 0.3, "whole passages of it are the ticket's")
 
 
-def _of_repeating(text: str, ticket: TicketWords, previous: Sequence[SupportQueueAction], field: TextField) -> Credit:
-    words = word_set(text)
-    others = -(-len(words) // 5)  # with so many other words, or more, it is another text
-    some = list(islice(words, 2 * others))  # mostly enough of them are others
-    for earlier in previous[-EARLIER:]:
-        known = word_set(readable(earlier.summary if field == "summary" else earlier.response))
-        if len(some) - sum(map(known.__contains__, some)) >= others:
-            continue
-        new = words - known
-        if len(new) < others and ticket.words.isdisjoint(new):
+def _of_repeating(
+    said: Measures, ticket: TicketWords, previous: Sequence[SupportQueueAction], field: TextField
+) -> Credit:
+    for action in previous[-EARLIER:]:
+        earlier = _measured(readable(action.summary if field == "summary" else action.response))
+        if said.repeats(earlier, ticket):
             return Credit(0.0, "the same as for an earlier ticket")
     return _WHOLE

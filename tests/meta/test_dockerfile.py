@@ -11,10 +11,14 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Final
 
+import pytest
+
+from supportbench.words import COMPILED
 from tests.installing import install
 from tests.server.processes import ROOT, serving
 
 LINES: Final = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
+SET: Final = dict(pair.split("=", 1) for line in LINES if line.startswith("ENV ") for pair in line.split()[1:])
 COPIED: Final = [
     source
     for line in LINES
@@ -43,7 +47,9 @@ def test_the_image_serves_on_the_port_that_the_manifest_and_the_readme_name() ->
     assert re.search(r"^app_port: 8000$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
 
 
-def test_what_is_copied_builds_and_serves_with_the_images_command(tmp_path: Path) -> None:
+def test_what_is_copied_builds_and_serves_with_the_images_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     context, site = tmp_path / "build", tmp_path / "site"
     context.mkdir()
     for source in COPIED:
@@ -51,7 +57,10 @@ def test_what_is_copied_builds_and_serves_with_the_images_command(tmp_path: Path
             shutil.copytree(ROOT / source, context / source, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(ROOT / source, context / source)
+    if COMPILED:  # where the tests run, there may be no compiler
+        monkeypatch.setenv("SUPPORTBENCH_COMPILE", SET["SUPPORTBENCH_COMPILE"])
     install([context], site)
+    assert bool(list(site.glob("supportbench/words/compiled.*.so"))) == COMPILED
     (command,) = [json.loads(line.removeprefix("CMD ")) for line in LINES if line.startswith("CMD ")]
     assert command[0] == "supportbench"
     command[command.index("--host") + 1] = "127.0.0.1"

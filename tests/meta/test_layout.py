@@ -35,7 +35,7 @@ def imports_of(file: Path) -> Iterator[tuple[str, str | None]]:
 
 
 def test_plugin_folders_are_the_wheels_packages_and_the_entry_points() -> None:
-    packages = PYPROJECT["tool"]["hatch"]["build"]["packages"]
+    packages = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
     assert sorted(packages) == ["plugins/" + name for name in PLUGINS] + ["supportbench"]
     declared = PYPROJECT["project"]["entry-points"]["supportbench"]
     assert declared == {name.removeprefix("supportbench_"): name for name in PLUGINS}

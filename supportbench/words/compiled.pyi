@@ -1,0 +1,10 @@
+"""The same names as in Python, with the same promises."""
+
+from supportbench.words.plain import English as English
+from supportbench.words.plain import Measures as Measures
+from supportbench.words.plain import Reader as Reader
+from supportbench.words.plain import TicketWords as TicketWords
+from supportbench.words.plain import Words as Words
+
+MADE_OF: str
+"""The SHA-256 hash of the file that this was compiled from."""
