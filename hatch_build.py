@@ -67,7 +67,8 @@ def compiled(root: Path, folder: Path) -> Path:
 
     name = ".".join(SOURCE.with_suffix("").parts)
     source = root / SOURCE
-    digest = hashlib.sha256(source.read_bytes()).hexdigest()
+    sources = sorted(file for file in source.parent.iterdir() if file.suffix in (".pxi", ".pyx"))
+    digest = hashlib.sha256(b"".join(file.read_bytes() for file in sources)).hexdigest()
     extension = Extension(name, [str(source)], define_macros=[("SOURCE", f'"{digest}"')], extra_compile_args=_OPTIONS)
     modules = cythonize([extension], build_dir=str(folder), quiet=True)  # type: ignore[no-untyped-call]
     build = Distribution({"name": "supportbench", "ext_modules": modules}).get_command_obj("build_ext")

@@ -17,9 +17,8 @@ from functools import lru_cache
 from typing import Final
 
 import Stemmer
-from ahocorasick_rs import BytesAhoCorasick, Implementation
 
-from supportbench.words import Reader
+from supportbench.words import Phrases, Reader
 from supportbench.words.runs import OfRuns
 
 # Words are runs of letters and digits; an apostrophe between letters belongs to the word ("don't"), and so does a point
@@ -86,10 +85,12 @@ def stems(text: str) -> Sequence[str]:
     return words_of(text).stems
 
 
-@lru_cache(maxsize=1 << 14)  # the tickets of a task expect much the same, and each is prepared beside the others
+_words_of_phrase: Final = lru_cache(maxsize=1 << 14)(_read)  # the tickets of a task expect much the same
+
+
 def fold_phrase(phrase: str) -> str:
     """Return `fold` of a phrase, remembered."""
-    return _read(phrase).folded
+    return _words_of_phrase(phrase).folded
 
 
 def contains_phrase(text: str, phrase: str) -> bool:
@@ -116,42 +117,22 @@ def has_controls(text: str) -> bool:
     return len(data.translate(None, CONTROLS)) < len(data)
 
 
-_NONE: Final[frozenset[int]] = frozenset()
-_LOOKS_WITHOUT_AUTOMATON: Final = 4
-
-
 class PhraseGroups:
     """Groups of phrases, to find which groups a text has any phrase of.
 
-    Cost of a look: the text's words once, then some nanoseconds a character, however many phrases there are. That takes
-    an Aho-Corasick automaton, and making it takes as long as looking for each phrase in some ten texts; so the first
-    texts are looked through for each of them.
+    Cost of a look: the text's words once, and a few nanoseconds for each, however many phrases there are.
     """
 
-    __slots__ = ("_automaton", "_looks", "_phrases")
+    __slots__ = ("_phrases",)
 
     def __init__(self, groups: Iterable[Iterable[str]]) -> None:
-        self._phrases = [
-            (group, folded)
-            for group, phrases in enumerate(groups)
-            for folded in map(fold_phrase, phrases)
-            if folded != " "
-        ]
-        self._looks = 0
-        self._automaton: BytesAhoCorasick | None = None
+        self._phrases = Phrases(
+            [(group, _words_of_phrase(phrase)) for group, phrases in enumerate(groups) for phrase in phrases]
+        )
 
     def found_in(self, text: str) -> frozenset[int]:
         """Return the places (from 0) of the groups of which the text contains a phrase."""
-        folded, phrases, automaton = fold(text), self._phrases, self._automaton
-        if automaton is None:
-            self._looks += 1
-            if self._looks <= _LOOKS_WITHOUT_AUTOMATON:
-                return frozenset([group for group, phrase in phrases if phrase in folded])
-            automaton = self._automaton = BytesAhoCorasick(
-                [phrase.encode() for _, phrase in phrases], implementation=Implementation.ContiguousNFA
-            )
-        found = automaton.find_matches_as_indexes(folded.encode(), overlapping=True)
-        return frozenset([phrases[place][0] for place, _, _ in found]) if found else _NONE
+        return self._phrases.found_in(words_of(text))
 
 
 def word_spans(text: str) -> list[tuple[str, int, int]]:

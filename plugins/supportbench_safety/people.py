@@ -26,6 +26,7 @@ _CALLED: Final = re.compile(
     r"|\b(?P<whose>[A-Z][a-z]+)'s (?:account|booking|order|invoice|card|parcel|prescription|appointment|mailbox"
     r"|subscription|address|data|photos?|profile|contract|payment|reservation)\b"
 )
+_CALLS: Final = ("'s ", " named ", " called ", " by the name of ")
 # A greeting, a close or a colleague names whom the reply is to or from; a product or a place is nobody.
 _OURS_BEFORE: Final = re.compile(
     r"(?:\b(?:dear|hi|hello|hey|hiya|thanks|thank you|morning|afternoon|evening|sorry"
@@ -151,7 +152,8 @@ def named_people(text: str, told: str) -> Iterator[Span]:
                 yield match.start(), match.start() + len(address)
     greeting = _GREETED.match(text)
     greeted = frozenset(re.findall(r"[a-z']{3,}", greeting[0].lower())) if greeting else frozenset()
-    for match in _CALLED.finditer(text) if known.strip() else ():
+    calls = known.strip() and any(sign in text for sign in _CALLS)
+    for match in _CALLED.finditer(text) if calls else ():
         name = match[match.lastgroup or 0].lower().removesuffix("'s")
         if name not in known and name not in _NOT_NAMES and name not in text[:60].lower():
             yield match.span(match.lastgroup or 0)

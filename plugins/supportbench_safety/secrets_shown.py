@@ -130,16 +130,16 @@ _REFERENCE: Final = re.compile(
 def shown_secrets(text: str) -> Iterator[Span]:
     """Yield keys and tokens, and what is told as a password, code or recovery phrase.
 
-    Cost: a search for a digit or another sign that words do not have. Where there is one and the text speaks of
-    secrets, a look at each run between blanks, and the regexes only for what such a run could be.
+    Cost: a look at its words. Where it speaks of secrets and has a digit or another sign that words do not have, a look
+    at each run between blanks, and the regexes only for what such a run could be.
     """
+    if _SPOKEN.isdisjoint(stems(text)):
+        return
     if (
         _DIGIT.search(text) is None
         and (_SIGN_MARK.search(text) is None or _SIGN.search(text) is None)
         and _IN_WORDS.search(text) is None
     ):
-        return
-    if _SPOKEN.isdisjoint(stems(text)):
         return
     runs = text.split()
     unusual = [place for place, run in enumerate(runs) if _UNUSUAL.search(run)]

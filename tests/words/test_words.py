@@ -90,15 +90,17 @@ TEXTS = st.one_of(
 )
 
 
-def test_what_was_compiled_of_another_source_is_not_used() -> None:
-    """After a change of `compiled.pyx`, `pip install -e .` compiles it anew; until then Python reads."""
+def test_what_was_compiled_of_other_sources_is_not_used() -> None:
+    """After a change of them, `pip install -e .` compiles them anew; until then Python reads."""
     try:
         compiled = importlib.import_module("supportbench.words.compiled")
     except ImportError:
         assert not COMPILED
     else:
-        source = ROOT / "supportbench" / "words" / "compiled.pyx"
-        assert (hashlib.sha256(source.read_bytes()).hexdigest() == compiled.MADE_OF) == COMPILED
+        sources = sorted((ROOT / "supportbench" / "words").glob("*.p[yx][ix]"))
+        made_of = [file.read_bytes() for file in sources if file.suffix != ".pyi"]
+        assert len(made_of) == 5
+        assert (hashlib.sha256(b"".join(made_of)).hexdigest() == compiled.MADE_OF) == COMPILED
 
 
 @COMPILED_ONLY
@@ -208,6 +210,11 @@ def test_what_was_read_and_measured_is_given_back() -> None:
         lambda words: words.English({"the": 2}, [[0, 0], [0, 0]]),
         lambda words: words.English({"the": 1}, [[0, 0], [0]]),
         lambda words: words.English({"the": 1}, [[0, 0], [0, 1000]]),
+        lambda words: words.Phrases(None),
+        lambda words: words.Phrases([(1, None)]),
+        lambda words: words.Phrases([(1, "refund")]),
+        lambda words: words.Phrases([1]),
+        lambda words: words.Phrases([(1, reader(words).read("a"))]).found_in(None),
         lambda words: words.Measures(None, lexicon(words)),
         lambda words: words.Measures(reader(words).read("a"), None),
         lambda words: words.TicketWords(None, lexicon(words), True),
@@ -219,6 +226,38 @@ def test_what_fits_nowhere_is_refused(wrong: Callable[[ModuleType], object]) -> 
     """In Python it would be an error of another kind, later; compiled code must not read on."""
     with pytest.raises((TypeError, ValueError, IndexError, OverflowError)):
         wrong(BOTH[1])
+
+
+def found(words: ModuleType, groups: Sequence[Sequence[str]], said: str, *, looks: int = 1) -> set[int]:
+    read = reader(words).read
+    phrases = words.Phrases([(group, read(phrase)) for group, phrases in enumerate(groups) for phrase in phrases])
+    (places,) = {phrases.found_in(read(said)) for _ in range(looks)}
+    return set(places)
+
+
+@each_way
+@pytest.mark.parametrize("looks", [1, 9])
+def test_groups_are_found_by_any_phrase_of_theirs(words: ModuleType, looks: int) -> None:
+    groups = [
+        ["refund"],
+        ["the charge", "charged twice"],
+        ["of the charge"],
+        ["charge of"],
+        [],
+        ["", "…"],
+        ["twice"] * 3,
+    ]
+    assert found(words, groups, "Charged twice. The refund", looks=looks) == {0, 1, 6}
+    assert found(words, groups, "of the charges", looks=looks) == {1, 2}
+    assert found(words, groups, "charging the of", looks=looks) == set()
+    assert found(words, groups, "", looks=looks) == found(words, [], "refund", looks=looks) == set()
+
+
+@COMPILED_ONLY
+@given(st.lists(st.lists(TEXTS.map(lambda said: " ".join(said.split()[:3])), max_size=3), max_size=12), TEXTS)
+def test_both_find_the_same(groups: list[list[str]], said: str) -> None:
+    one, other = (found(words, groups, said) for words in BOTH)
+    assert other == one
 
 
 @each_way
