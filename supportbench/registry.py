@@ -9,7 +9,15 @@ from typing import Any, Final, Generic, TypeVar
 import attrs
 
 from supportbench import codec
-from supportbench.errors import HookError, PluginFailure, PluginLoadError, UnknownNameError, boundary, text_of
+from supportbench.errors import (
+    HookError,
+    PluginFailure,
+    PluginLoadError,
+    SettingsError,
+    UnknownNameError,
+    boundary,
+    text_of,
+)
 from supportbench.frozen import FrozenDict
 from supportbench.interfaces import Agent, Executor, GradingComponent, SafetyCheck, TaskProvider
 from supportbench.models import Rubric
@@ -91,7 +99,9 @@ class Registry:
                         caller = getattr(manager.hook, hook)
                         values = _asked(caller(environ=environ), hook, implemented=bool(caller.get_hookimpls()))
                 except HookError as error:
-                    failures.append(PluginFailure(plugin.name, plugin.origin, error.detail))
+                    of_setting = isinstance(error.__cause__, SettingsError)
+                    reason = str(error.__cause__) if of_setting else error.detail
+                    failures.append(PluginFailure(plugin.name, plugin.origin, reason, of_setting))
                     continue
                 for value in values:
                     problem = _added(offers[kind], value, kind, plugin, problem_of)

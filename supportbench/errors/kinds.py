@@ -177,16 +177,19 @@ class PluginError(SupportbenchError):
 
 @attrs.frozen
 class PluginFailure:
-    """Why one plugin did not load: its entry-point name, its distribution (`name version`) and the reason."""
+    """Why one plugin did not load: its entry-point name, its distribution (`name version`) and the reason.
+
+    `of_setting` says that the reason is a setting, which its user can put right.
+    """
 
     plugin: str
     distribution: str
     reason: str
+    of_setting: bool = False
 
     def __str__(self) -> str:
-        return (
-            f"{self.plugin} (from {self.distribution}): {self.reason}\n    to go on without it: --block {self.plugin}"
-        )
+        remedy = "put that right, or go on without the plugin" if self.of_setting else "to go on without it"
+        return f"{self.plugin} (from {self.distribution}): {self.reason}\n    {remedy}: --block {self.plugin}"
 
 
 class PluginLoadError(PluginError):

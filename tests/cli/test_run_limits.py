@@ -104,6 +104,7 @@ def test_a_file_of_prices_that_is_none_is_refused_before_anything_is_played(
     done = supportbench(*RUN, cwd=tmp_path, environ=environ)
     assert done.returncode == 2
     assert told in done.stderr
+    assert "put that right, or go on without the plugin: --block agents" in done.stderr
     assert not endpoint.requests
 
 
