@@ -78,6 +78,7 @@ cdef inline bint is_blank(char byte) noexcept nogil:
 @cython.final
 cdef class Reader:
     cdef object stems_of
+    cdef dict several       # the stems of runs that are not one word
     cdef bytes lower
     cdef Known *known
     cdef size_t mask, number
@@ -87,6 +88,7 @@ cdef class Reader:
         if len(lower) != 256:
             raise ValueError("the table has no entry for each byte")
         self.stems_of = stems_of
+        self.several = {}
         self.lower = lower
         self.make_room(1 << 10)
 
@@ -153,17 +155,32 @@ cdef class Reader:
         return known
 
     cdef int learn(self, const char *chars, size_t size, uint64_t run, Words words, Output *out) except -1:
-        """Have a run read that is not known, and keep it if it is a word that may well come again."""
-        cdef list stems = self.stems_of(chars[:size])
+        """Read a run that is not known as a word, and keep what may well come again."""
+        cdef bytes written = chars[:size]
+        cdef list stems = self.several.get(written)
+        cdef bint met = stems is not None
         cdef Py_ssize_t width = 0
         cdef const char *stem = NULL
         cdef str word
+        if not met:
+            stems = self.stems_of(written)
         for word in stems:
             stem = PyUnicode_AsUTF8AndSize(word, &width)
             words.add(<uint64_t>hash(word), word.isalpha())
             put(out, stem, width)
-        if len(stems) != 1 or size > LONGEST_RUN or width > 255 or (width > LONGEST_NUMBER and word.isdigit()):
+        if met or size > LONGEST_RUN:
             return 0
+        if len(stems) != 1:
+            if len(self.several) == MOST_RUNS:
+                self.several.clear()
+            self.several[written] = stems
+        elif width <= 255 and (width <= LONGEST_NUMBER or not word.isdigit()):
+            self.keep(chars, size, run, word, stem, width)
+        return 0
+
+    cdef int keep(
+        self, const char *chars, size_t size, uint64_t run, str word, const char *stem, Py_ssize_t width
+    ) except -1:
         if self.number == MOST_RUNS:
             memset(self.known, 0, (self.mask + 1) * sizeof(Known))
             self.number = self.spelling.size = 0

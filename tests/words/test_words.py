@@ -132,7 +132,7 @@ def test_a_text_is_its_stems_between_blanks(words: ModuleType) -> None:
 @each_way
 def test_more_words_than_are_remembered_are_read_all_the_same(words: ModuleType) -> None:
     several = words.Reader(lambda run: run.decode().split("."), bytes(range(256)))
-    many = [f"{number:x}.b" if number % 1000 == 0 else f"{number:x}" for number in range(150_000)]
+    many = [f"{number:x}.b" if number % 2 else f"{number:x}" for number in range(150_000)]
     expected = " ".join(many).replace(".", " ")
     for _ in range(2):
         assert several.read(" ".join(many)).folded == f" {expected} "
