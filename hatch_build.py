@@ -6,6 +6,7 @@ Without one, the wheel has the same in Python alone, with which grading takes tw
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -17,6 +18,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 SOURCE = Path("supportbench", "words", "compiled.pyx")
+PARTS = ("compiled.pyx", "hashes.pxi", "measures.pxi", "phrases.pxi", "reading.pxi")  # SOURCES of supportbench.words
 CHOICES = ("auto", "always", "never")
 
 
@@ -32,20 +34,23 @@ class Compiled(BuildHookInterface[Any]):
         if self.target_name != "wheel":
             return
         if version == "editable":
-            for old in [old for suffix in EXTENSION_SUFFIXES for old in source.parent.glob(f"{source.stem}{suffix}")]:
-                old.unlink()
+            for (
+                suffix
+            ) in EXTENSION_SUFFIXES:  # where it cannot be removed, it is not used: it tells what it was made of
+                with contextlib.suppress(OSError):
+                    source.with_suffix(suffix).unlink()
         if choice == "never":
             return
         self._folder = tempfile.TemporaryDirectory(prefix="supportbench-")
         try:
             built = compiled(Path(self.root), Path(self._folder.name))
+            if version == "editable":
+                put_in_place(built, source.with_name(built.name))
+                return
         except (Exception, SystemExit) as error:  # whatever is missing here, the wheel needs none of it
             if choice == "always":
                 raise
             self.app.display_warning(f"Grading will take twice as long, since {SOURCE} was not compiled: {error}")
-            return
-        if version == "editable":
-            shutil.copy(built, source.parent)
             return
         build_data["force_include"][str(built)] = str(SOURCE.with_name(built.name))
         build_data["pure_python"] = False
@@ -55,6 +60,13 @@ class Compiled(BuildHookInterface[Any]):
         """Leave nothing behind."""
         if folder := getattr(self, "_folder", None):
             folder.cleanup()
+
+
+def put_in_place(built: Path, place: Path) -> None:
+    """Put the file where it is imported from, whole, whoever uses the one that is there."""
+    beside = place.with_name(f"{place.name}.{os.getpid()}")
+    shutil.copy(built, beside)
+    beside.replace(place)
 
 
 def compiled(root: Path, folder: Path) -> Path:
@@ -67,8 +79,7 @@ def compiled(root: Path, folder: Path) -> Path:
 
     name = ".".join(SOURCE.with_suffix("").parts)
     source = root / SOURCE
-    sources = sorted(file for file in source.parent.iterdir() if file.suffix in (".pxi", ".pyx"))
-    digest = hashlib.sha256(b"".join(file.read_bytes() for file in sources)).hexdigest()
+    digest = hashlib.sha256(b"".join((source.parent / part).read_bytes() for part in PARTS)).hexdigest()
     extension = Extension(name, [str(source)], define_macros=[("SOURCE", f'"{digest}"')], extra_compile_args=_OPTIONS)
     modules = cythonize([extension], build_dir=str(folder), quiet=True)  # type: ignore[no-untyped-call]
     build = Distribution({"name": "supportbench", "ext_modules": modules}).get_command_obj("build_ext")

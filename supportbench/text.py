@@ -120,15 +120,20 @@ def has_controls(text: str) -> bool:
 class PhraseGroups:
     """Groups of phrases, to find which groups a text has any phrase of.
 
-    Cost of a look: the text's words once, and a few nanoseconds for each, however many phrases there are.
+    Cost of a look: the text's words once, and a few nanoseconds for each and for each phrase that begins with the same
+    two words.
     """
 
-    __slots__ = ("_phrases",)
+    __slots__ = ("_groups", "_phrases")
 
     def __init__(self, groups: Iterable[Iterable[str]]) -> None:
+        self._groups = [tuple(phrases) for phrases in groups]
         self._phrases = Phrases(
-            [(group, _words_of_phrase(phrase)) for group, phrases in enumerate(groups) for phrase in phrases]
+            [(group, _words_of_phrase(phrase)) for group, phrases in enumerate(self._groups) for phrase in phrases]
         )
+
+    def __reduce__(self) -> tuple[type[PhraseGroups], tuple[list[tuple[str, ...]]]]:
+        return type(self), (self._groups,)
 
     def found_in(self, text: str) -> frozenset[int]:
         """Return the places (from 0) of the groups of which the text contains a phrase."""

@@ -9,14 +9,17 @@ from __future__ import annotations
 import hashlib
 from importlib.resources import files
 
+SOURCES = ("compiled.pyx", "hashes.pxi", "measures.pxi", "phrases.pxi", "reading.pxi")
+"""The files that are compiled."""
+
 try:
     from supportbench.words import compiled
-except ImportError:
-    COMPILED = False
-else:  # in a checkout it may have become older than its source
+
+    # In a checkout it may have become older than its sources.
     here = files(__package__)
-    sources = sorted(file.name for file in here.iterdir() if file.name.endswith((".pxi", ".pyx")))
-    COMPILED = hashlib.sha256(b"".join((here / name).read_bytes() for name in sources)).hexdigest() == compiled.MADE_OF
+    COMPILED = hashlib.sha256(b"".join((here / name).read_bytes() for name in SOURCES)).hexdigest() == compiled.MADE_OF
+except (ImportError, OSError):
+    COMPILED = False
 """Whether texts are read by what was compiled."""
 
 if COMPILED:

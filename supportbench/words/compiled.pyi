@@ -1,4 +1,4 @@
-"""The same names as in Python, with the same promises."""
+"""What others use of it is the same as in Python."""
 
 from supportbench.words.plain import English as English
 from supportbench.words.plain import Measures as Measures

@@ -1,7 +1,8 @@
 # cython: language_level=3
 """A text as its words, and what is measured of them: the same as `plain`, which has the docstrings, compiled.
 
-A word is told by its hash: Python's own of its stem, which has 64 bits, and a key that nobody knows.
+A word is told by Python's hash of its stem. Two words of one hash would be taken for one: of 64 bits that is as good as
+never, and nobody can arrange it, unless PYTHONHASHSEED is set.
 """
 
 cimport cython
@@ -21,6 +22,9 @@ cdef extern from *:
     #endif
     #if PY_VERSION_HEX < 0x030E0000
     #define Py_HashBuffer _Py_HashBytes
+    #if PY_VERSION_HEX >= 0x030D0000  /* which exports it, and declares it nowhere */
+    PyAPI_FUNC(Py_hash_t) _Py_HashBytes(const void *, Py_ssize_t);
+    #endif
     #endif
     """
     const char *SOURCE
@@ -31,6 +35,7 @@ MADE_OF = SOURCE.decode()
 
 cdef enum:
     MOST_RUNS = 1 << 16     # kept; then all are forgotten
+    MOST_SEVERAL = 1 << 12  # of those that are no word, or several
     LONGEST_RUN = 40        # of those that are kept
     LONGEST_NUMBER = 3      # of the numbers that are kept: they are many
     LONG_LIST = 15

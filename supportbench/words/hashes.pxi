@@ -15,6 +15,8 @@ cdef class Hashes:
 
     def __cinit__(self, Py_ssize_t most):
         cdef size_t size = 8
+        if most < 0:
+            raise ValueError("a set has no fewer than no members")
         while size < 2 * <size_t>most:
             size *= 2
         self.places = <uint64_t *>PyMem_Calloc(size, sizeof(uint64_t))
@@ -26,8 +28,8 @@ cdef class Hashes:
         PyMem_Free(self.places)
 
     cdef inline bint has(self, uint64_t value) noexcept nogil:
-        cdef size_t place = value & self.mask
         value |= value == 0  # 0 marks a free place
+        cdef size_t place = value & self.mask
         while self.places[place] != value:
             if self.places[place] == 0:
                 return False
@@ -35,8 +37,8 @@ cdef class Hashes:
         return True
 
     cdef inline void add(self, uint64_t value) noexcept nogil:
-        cdef size_t place = value & self.mask
         value |= value == 0
+        cdef size_t place = value & self.mask
         while self.places[place] != value:
             if self.places[place] == 0:
                 self.places[place] = value

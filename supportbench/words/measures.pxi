@@ -50,7 +50,7 @@ cdef class TicketWords:
     cdef Hashes words, neighbours, near
     cdef readonly bint english
 
-    def __init__(self, Words shown not None, English lexicon not None, bint english):
+    def __cinit__(self, Words shown not None, English lexicon not None, bint english):
         cdef Py_ssize_t place, content = 0
         cdef uint64_t word, before = 0, one_before = 0
         self.english = english
@@ -153,9 +153,10 @@ cdef class Measures:
 
     def passages(self, TicketWords ticket not None, Py_ssize_t least):
         self.look_beside(ticket)
-        if self.runs is None:
+        cdef list runs = self.runs
+        if not runs:
             return ()
-        passages = [run for run in self.runs if run[1] - run[0] >= least]
+        passages = [run for run in runs if run[1] - run[0] >= least]
         return passages if sum([behind - first for first, behind in passages]) >= PASSAGES else ()
 
     def repeats(self, Measures earlier not None, TicketWords ticket not None):
@@ -173,27 +174,28 @@ cdef class Measures:
         return not named and new < others
 
     cdef int look_beside(self, TicketWords ticket) except -1:
-        cdef Py_ssize_t place, run = 0
+        # Where a tuple is made, another thread may come in and ask about another ticket: so nothing is kept before all
+        # is counted.
+        cdef Py_ssize_t place, run = 0, neighbours = 0, known = 0, near = 0
         cdef uint64_t *said = self.words.hashes
         cdef bint before = False, copied
+        cdef list runs = []
         if self.ticket is ticket:
             return 0
-        self.of_neighbours = self.of_known = self.of_copied = 0
-        self.runs = None
         for place in range(1, self.number + 1):
             if place < self.number and ticket.neighbours.has(pair(said[place - 1], said[place])):
-                self.of_neighbours += 1
+                neighbours += 1
                 run += 1
                 continue
             if run + 1 >= LEAST_PASSAGE:
-                self.runs = self.runs or []
-                self.runs.append((place - 1 - run, place))
+                runs.append((place - 1 - run, place))
             run = 0
         for place in range(self.content):
-            self.of_known += ticket.words.has(self.contents[place])
+            known += ticket.words.has(self.contents[place])
             copied = place and ticket.near.has(pair(self.contents[place - 1], self.contents[place]))
             if copied:
-                self.of_copied += 1 + (not before)
+                near += 1 + (not before)
             before = copied
-        self.ticket = ticket
+        self.of_neighbours, self.of_known, self.of_copied = neighbours, known, near
+        self.runs, self.ticket = runs, ticket
         return 0

@@ -1,14 +1,14 @@
 # Finding phrases in a text.
 
 cdef struct Begun:
-    uint64_t word
-    int phrase      # the last that begins with the word, counted from 1; 0 marks a free place
+    uint64_t begin  # its first two words, as `pair` has them, or its only word
+    int phrase      # the last that begins so, counted from 1; 0 marks a free place
 
 
 cdef struct Phrase:
     Py_ssize_t begin, behind    # among all words
     int group
-    int other                   # the one before that begins with the same word, counted from 1
+    int other                   # the one before that begins so too, counted from 1
 
 
 @cython.final
@@ -21,29 +21,33 @@ cdef class Phrases:
     def __cinit__(self, list phrases not None):
         cdef Words said
         cdef Begun *begun
-        cdef Py_ssize_t number = len(phrases), words = 0, place = 0
+        cdef list checked = []
+        cdef Py_ssize_t words = 0, place = 0
+        cdef uint64_t begin
         cdef size_t size = 8
-        for _, said in phrases:
+        for group, said in phrases:
             if said is None:
                 raise TypeError("a phrase has no words to be read")
+            checked.append((<int>group, said))
             words += said.number
-        while size < 2 * <size_t>number:
+        while size < 2 * <size_t>len(checked):
             size *= 2
         self.mask = size - 1
         self.begun = <Begun *>PyMem_Calloc(size, sizeof(Begun))
-        self.phrases = <Phrase *>PyMem_Calloc(number + 1, sizeof(Phrase))
+        self.phrases = <Phrase *>PyMem_Calloc(len(checked) + 1, sizeof(Phrase))
         self.words = <uint64_t *>PyMem_Calloc(words + 1, sizeof(uint64_t))
         if self.begun == NULL or self.phrases == NULL or self.words == NULL:
             raise MemoryError
         words = 0
-        for group, said in phrases:
+        for group, said in checked:
             if not said.number:
                 continue
             place += 1
             memcpy(self.words + words, said.hashes, said.number * sizeof(uint64_t))
-            begun = self.begun_with(said.hashes[0])
-            self.phrases[place] = [words, words + said.number, group, begun.phrase]
-            begun[0] = [said.hashes[0], place]
+            begin = said.hashes[0] if said.number == 1 else pair(said.hashes[0], said.hashes[1])
+            self.phrases[place] = [words, words + said.number, group, self.begun_with(begin).phrase]
+            begun = self.begun_with(begin)
+            begun.begin, begun.phrase = begin, place
             words += said.number
 
     def __dealloc__(self):
@@ -53,26 +57,31 @@ cdef class Phrases:
 
     def found_in(self, Words text not None):
         cdef Py_ssize_t place
-        cdef int number
-        cdef Phrase *phrase
-        cdef Py_ssize_t size
-        cdef set found = None
+        cdef uint64_t begin
+        cdef set found = set()
         for place in range(text.number):
-            number = self.begun_with(text.hashes[place]).phrase
-            while number:
-                phrase = &self.phrases[number]
-                size = phrase.behind - phrase.begin
-                if size <= text.number - place and memcmp(
-                    self.words + phrase.begin, text.hashes + place, size * sizeof(uint64_t)
-                ) == 0:
-                    found = found or set()
-                    found.add(phrase.group)
-                number = phrase.other
+            self.add_found(self.begun_with(text.hashes[place]).phrase, text, place, found)
+            if place + 1 < text.number:
+                begin = pair(text.hashes[place], text.hashes[place + 1])
+                self.add_found(self.begun_with(begin).phrase, text, place, found)
         return frozenset(found) if found else NOTHING
 
-    cdef inline Begun *begun_with(self, uint64_t word) noexcept nogil:
-        cdef size_t place = word & self.mask
-        while self.begun[place].phrase and self.begun[place].word != word:
+    cdef inline int add_found(self, int number, Words text, Py_ssize_t place, set found) except -1:
+        cdef Phrase *phrase
+        cdef Py_ssize_t size
+        while number:
+            phrase = &self.phrases[number]
+            size = phrase.behind - phrase.begin
+            if size <= text.number - place and memcmp(
+                self.words + phrase.begin, text.hashes + place, size * sizeof(uint64_t)
+            ) == 0:
+                found.add(phrase.group)
+            number = phrase.other
+        return 0
+
+    cdef inline Begun *begun_with(self, uint64_t begin) noexcept nogil:
+        cdef size_t place = begin & self.mask
+        while self.begun[place].phrase and self.begun[place].begin != begin:
             place = (place + 1) & self.mask
         return &self.begun[place]
 

@@ -96,7 +96,12 @@ cdef class Reader:
         PyMem_Free(self.known)
         PyMem_Free(self.spelling.chars)
 
-    def read(self, str text not None):
+    def read(self, text):
+        if not isinstance(text, str):
+            raise TypeError(f"a text is a str, not {type(text).__name__}")
+        return self.words_of(text if type(text) is str else str.__str__(text))
+
+    cdef Words words_of(self, str text):
         cdef Py_ssize_t size, place
         cdef const char *chars
         cdef bytes encoded
@@ -105,10 +110,10 @@ cdef class Reader:
         else:
             encoded = text.encode("utf-8", "surrogatepass")
             chars, size = encoded, len(encoded)
+        cdef Words words = Words.__new__(Words)
         cdef const char *lower = self.lower
         cdef char *lowered = <char *>PyMem_Malloc(size + 1)
         cdef Output out = [NULL, 0, 0]
-        cdef Words words = Words.__new__(Words)
         if lowered == NULL:
             raise MemoryError
         try:
@@ -171,7 +176,7 @@ cdef class Reader:
         if met or size > LONGEST_RUN:
             return 0
         if len(stems) != 1:
-            if len(self.several) == MOST_RUNS:
+            if len(self.several) == MOST_SEVERAL:
                 self.several.clear()
             self.several[written] = stems
         elif width <= 255 and (width <= LONGEST_NUMBER or not word.isdigit()):
@@ -181,6 +186,8 @@ cdef class Reader:
     cdef int keep(
         self, const char *chars, size_t size, uint64_t run, str word, const char *stem, Py_ssize_t width
     ) except -1:
+        cdef uint64_t value = <uint64_t>hash(word)
+        cdef bint spelt = word.isalpha()
         if self.number == MOST_RUNS:
             memset(self.known, 0, (self.mask + 1) * sizeof(Known))
             self.number = self.spelling.size = 0
@@ -192,8 +199,8 @@ cdef class Reader:
         cdef size_t place = self.spelling.size + 1
         put(&self.spelling, chars, size)
         put(&self.spelling, stem, width)
-        known.run, known.word, known.place = run, <uint64_t>hash(word), place
-        known.size, known.width, known.spelt = size, width, word.isalpha()
+        known.run, known.word, known.place = run, value, place
+        known.size, known.width, known.spelt = size, width, spelt
         self.number += 1
         return 0
 

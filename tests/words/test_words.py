@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import importlib
+import pickle
 import subprocess
 import sys
 import threading
@@ -21,7 +23,7 @@ from hypothesis import strategies as st
 import supportbench
 from supportbench import text
 from supportbench.prose.order import english
-from supportbench.words import COMPILED, plain
+from supportbench.words import COMPILED, SOURCES, plain
 
 ROOT = Path(supportbench.__file__).parent.parent
 COMPILED_ONLY = pytest.mark.skipif(not COMPILED, reason="built without a compiler")
@@ -97,9 +99,8 @@ def test_what_was_compiled_of_other_sources_is_not_used() -> None:
     except ImportError:
         assert not COMPILED
     else:
-        sources = sorted((ROOT / "supportbench" / "words").glob("*.p[yx][ix]"))
-        made_of = [file.read_bytes() for file in sources if file.suffix != ".pyi"]
-        assert len(made_of) == 5
+        made_of = [(ROOT / "supportbench" / "words" / name).read_bytes() for name in SOURCES]
+        assert all(f'include "{name}"' in made_of[0].decode() for name in SOURCES[1:])
         assert (hashlib.sha256(b"".join(made_of)).hexdigest() == compiled.MADE_OF) == COMPILED
 
 
@@ -210,6 +211,8 @@ def test_what_was_read_and_measured_is_given_back() -> None:
         lambda words: words.English({"the": 2}, [[0, 0], [0, 0]]),
         lambda words: words.English({"the": 1}, [[0, 0], [0]]),
         lambda words: words.English({"the": 1}, [[0, 0], [0, 1000]]),
+        lambda words: words.Hashes(-1),
+        lambda words: words.TicketWords.__new__(words.TicketWords),
         lambda words: words.Phrases(None),
         lambda words: words.Phrases([(1, None)]),
         lambda words: words.Phrases([(1, "refund")]),
@@ -254,10 +257,54 @@ def test_groups_are_found_by_any_phrase_of_theirs(words: ModuleType, looks: int)
 
 
 @COMPILED_ONLY
-@given(st.lists(st.lists(TEXTS.map(lambda said: " ".join(said.split()[:3])), max_size=3), max_size=12), TEXTS)
-def test_both_find_the_same(groups: list[list[str]], said: str) -> None:
-    one, other = (found(words, groups, said) for words in BOTH)
+@given(
+    st.lists(st.lists(TEXTS.map(lambda said: " ".join(said.split()[:3])), max_size=3), max_size=12),
+    TEXTS,
+    st.sampled_from([1, 6]),
+)
+def test_both_find_the_same(groups: list[list[str]], said: str, looks: int) -> None:
+    one, other = (found(words, groups, said, looks=looks) for words in BOTH)
     assert other == one
+
+
+@each_way
+def test_a_text_may_be_of_a_kind_of_its_own(words: ModuleType) -> None:
+    class Said(str):
+        def __str__(self) -> str:
+            return "something else"
+
+    assert reader(words).read(Said("Two refunds")).folded == " two refund "
+
+
+def test_groups_of_phrases_can_be_sent_to_another_process() -> None:
+    groups = text.PhraseGroups([["charged twice"], ["refund"]])
+    for _ in range(6):
+        assert pickle.loads(pickle.dumps(groups)).found_in("the refund") == groups.found_in("the refund") == {1}  # noqa: S301
+
+
+@each_way
+def test_whoever_asks_meanwhile_about_another_ticket_changes_nothing(words: ModuleType) -> None:
+    shown = " ".join(f"w{number}" for number in range(3000))
+    said = measured(
+        words, " q ".join(" ".join(f"w{number}" for number in range(n, n + 10)) for n in range(0, 2900, 10))
+    )
+    own, other = ticket(words, shown), ticket(words, "q w10")
+    expected = said.neighbours(own), said.known(own), list(said.passages(own, 5)), said.neighbours(other)
+
+    def ask(phase: str, info: dict[str, int]) -> None:
+        said.neighbours(other)
+
+    threshold = gc.get_threshold()
+    gc.callbacks.append(ask)
+    gc.set_threshold(50)
+    try:
+        for _ in range(20):
+            said.neighbours(other)
+            assert (said.neighbours(own), said.known(own), list(said.passages(own, 5))) == expected[:3]
+    finally:
+        gc.set_threshold(*threshold)
+        gc.callbacks.remove(ask)
+    assert said.neighbours(other) == expected[3]
 
 
 @each_way

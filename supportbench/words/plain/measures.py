@@ -77,16 +77,8 @@ class Measures:
     """
 
     __slots__ = (
-        "_content",
-        "_english",
-        "_kinds",
-        "_may_have",
-        "_pairs",
-        "_set",
-        "_stems",
-        "_ticket",
-        "content",
-        "number",
+        *("_content", "_english", "_kinds", "_pairs", "_quotes", "_set", "_stems"),
+        *("content", "number"),
     )
 
     def __init__(self, words: Words, english: English) -> None:
@@ -95,9 +87,9 @@ class Measures:
         self._kinds = kinds = _kinds_of(stems, english)
         self._content = _content_of(stems, kinds)
         self._set: frozenset[str] | None = None
-        self._ticket: TicketWords | None = None
-        self._may_have = False
-        self._pairs: bytes | None = None
+        # Beside the last ticket; with it in one value, since threads may share a text.
+        self._quotes: tuple[TicketWords, bool] | None = None
+        self._pairs: tuple[TicketWords, bytes] | None = None
         self.number: Final = len(stems)
         self.content: Final = len(self._content)
 
@@ -176,20 +168,21 @@ class Measures:
 
         Every fourth pair of neighbours is looked at: each passage of five words has one of those, a longer one more.
         """
-        if self._ticket is not ticket:
-            self._ticket, self._pairs = ticket, None
+        kept = self._quotes
+        if kept is None or kept[0] is not ticket:
             said, step, known = self._stems, _LEAST_PASSAGE - 1, ticket.neighbours
             pairs = zip(said[step - 1 :: step], said[step::step])  # noqa: B905 - the keyword costs as much again
             # The second look begins behind the first find.
-            self._may_have = not (known.isdisjoint(pairs) or known.isdisjoint(pairs))
-        return self._may_have
+            may_have = not (known.isdisjoint(pairs) or known.isdisjoint(pairs))
+            kept = self._quotes = ticket, may_have
+        return kept[1]
 
     def _neighbours(self, ticket: TicketWords) -> bytes:
         """Return for each two neighbouring words, as 1 or 0, whether they are neighbours in the ticket too."""
-        self._may_have_passages(ticket)
-        if self._pairs is None:
-            self._pairs = bytes(map(ticket.neighbours.__contains__, pairwise(self._stems)))
-        return self._pairs
+        kept = self._pairs
+        if kept is None or kept[0] is not ticket:
+            kept = self._pairs = ticket, bytes(map(ticket.neighbours.__contains__, pairwise(self._stems)))
+        return kept[1]
 
 
 def _kinds_of(stems: Sequence[str], english: English) -> bytes:

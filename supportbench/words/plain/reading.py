@@ -26,8 +26,8 @@ class Words(NamedTuple):
 class Reader:
     """Reads texts as words; remembers the runs of characters between blanks that it met.
 
-    `stems_of` returns the stems of the words of a run, which it is given in UTF-8 with its bytes replaced by those of
-    the table `lower`.
+    `stems_of` returns a list of the stems of a run's words, none of them empty, with blanks or with half characters. It
+    is given the run in UTF-8, with its bytes replaced by those of the table `lower`.
     """
 
     def __init__(self, stems_of: Callable[[bytes], list[str]], lower: bytes) -> None:
